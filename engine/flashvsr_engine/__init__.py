@@ -1,0 +1,1 @@
+"""The FlashVSR streaming engine: frames in chunk by chunk, every frame out exactly once."""

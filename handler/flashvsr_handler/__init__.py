@@ -1,0 +1,1 @@
+"""FlashVSR on TorchServe: sessions, the streaming handler and the server command."""
