@@ -1,1 +1,30 @@
 """The FlashVSR streaming engine: frames in chunk by chunk, every frame out exactly once."""
+
+from flashvsr_engine.config import AttentionConfig, EngineConfig
+from flashvsr_engine.engine import FlashVSREngine
+from flashvsr_engine.errors import (
+    ConfigError,
+    DeviceError,
+    EngineError,
+    FrameError,
+    SessionStateError,
+    WeightsError,
+)
+from flashvsr_engine.noise import FixedNoise
+from flashvsr_engine.plan import Plan
+from flashvsr_engine.session import Session
+
+__all__ = [
+    "AttentionConfig",
+    "ConfigError",
+    "DeviceError",
+    "EngineConfig",
+    "EngineError",
+    "FixedNoise",
+    "FlashVSREngine",
+    "FrameError",
+    "Plan",
+    "Session",
+    "SessionStateError",
+    "WeightsError",
+]

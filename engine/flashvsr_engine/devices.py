@@ -1,0 +1,46 @@
+"""Which device, and which precision on it."""
+
+from __future__ import annotations
+
+import torch
+
+from flashvsr_engine.config import Precision
+from flashvsr_engine.errors import ConfigError, DeviceError
+
+_DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16, "fp32": torch.float32}
+
+
+def resolve_device(name: str) -> torch.device:
+    """The device of a name; "auto" is the first CUDA device, else the CPU. DeviceError if it is absent."""
+    if name == "auto":
+        return torch.device("cuda:0" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+    except RuntimeError as error:
+        raise ConfigError(f"device is {name!r}; allowed: auto, cpu, cuda, cuda:0, cuda:1, ....") from error
+    if device.type not in ("cpu", "cuda"):
+        raise ConfigError(f"device is {name!r}; allowed: auto, cpu, cuda, cuda:0, cuda:1, ....")
+    if device.type == "cuda":
+        count = torch.cuda.device_count()
+        if (device.index or 0) >= count:
+            raise DeviceError(
+                f"device {name!r} is absent: this machine shows {count} CUDA devices; use 'auto' or 'cpu'."
+            )
+        return torch.device("cuda", device.index or 0)
+    return device
+
+
+def resolve_dtype(precision: Precision, device: torch.device) -> torch.dtype:
+    """The type that weights and activations have; "auto" is bf16 where the device computes in it, else float32."""
+    if precision == "auto":
+        precision = "bf16" if _computes_bf16(device) else "fp32"
+    return _DTYPES[precision]
+
+
+def _computes_bf16(device: torch.device) -> bool:
+    """Whether bf16 is arithmetic of the device, not an emulation."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_capability(device) >= (8, 0)
+    ask = getattr(torch.cpu, "get_capabilities", None)  # absent before torch 2.10: then float32, always right
+    capabilities = ask() if ask else {}
+    return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16") or capabilities.get("bf16"))

@@ -1,0 +1,35 @@
+"""What can go wrong, as one tree. Every message is a whole sentence for the person at the other end.
+
+EngineError
+├── ConfigError        an option has a value that is not allowed           (also a ValueError)
+├── WeightsError       a weights folder is missing, damaged or of another model
+├── DeviceError        the device is absent                                (also a RuntimeError)
+├── FrameError         frames of a wrong type, shape or size               (also a ValueError)
+└── SessionStateError  a session was used after its end                    (also a RuntimeError)
+"""
+
+from __future__ import annotations
+
+
+class EngineError(Exception):
+    """Any error of this package."""
+
+
+class ConfigError(EngineError, ValueError):
+    """An option has a value that is not allowed."""
+
+
+class WeightsError(EngineError):
+    """A weights folder is missing, damaged or of another model."""
+
+
+class DeviceError(EngineError, RuntimeError):
+    """The device is absent."""
+
+
+class FrameError(EngineError, ValueError):
+    """Frames of a wrong type, shape or size; the session is as it was before."""
+
+
+class SessionStateError(EngineError, RuntimeError):
+    """A session was used after its end."""

@@ -1,0 +1,21 @@
+"""The network: weights only. Whatever a stream changes is passed in and returned."""
+
+from flashvsr_engine.model.dit import Conditioning, DiT, DiTSizes
+from flashvsr_engine.model.projector import LQProjector, ProjectorMemory, ProjectorSizes, ProjectorVersion
+from flashvsr_engine.model.rope import Rotation, rotation
+from flashvsr_engine.model.tcdecoder import DecoderMemory, TCDecoder, TCDecoderSizes
+
+__all__ = [
+    "Conditioning",
+    "DecoderMemory",
+    "DiT",
+    "DiTSizes",
+    "LQProjector",
+    "ProjectorMemory",
+    "ProjectorSizes",
+    "ProjectorVersion",
+    "Rotation",
+    "TCDecoder",
+    "TCDecoderSizes",
+    "rotation",
+]

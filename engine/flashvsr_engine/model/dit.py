@@ -1,0 +1,169 @@
+"""The one-step DiT: noise and LQ tokens -> velocity. Weights only; what a stream changes is passed in."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from einops import rearrange
+from torch import Tensor, nn
+
+from flashvsr_engine.model.attention import Attend, CrossAttention, SelfAttention, Window
+from flashvsr_engine.model.norm import EPS, modulated_norm
+from flashvsr_engine.model.rope import Rotation
+from flashvsr_engine.model.windows import from_windows, to_windows
+
+TIMESTEP = 1000
+PATCH = 2
+
+
+@dataclass(frozen=True, slots=True)
+class DiTSizes:
+    """Published: dim 1536, 30 blocks, 12 heads, ffn 8960, text 4096, freq 256, 16 channels in and out."""
+
+    dim: int
+    blocks: int
+    heads: int
+    ffn: int
+    text: int
+    freq: int
+    channels: int = 16
+
+    @property
+    def head_dim(self) -> int:
+        """Channels of one head."""
+        return self.dim // self.heads
+
+
+@dataclass(frozen=True, slots=True)
+class Conditioning:
+    """What timestep and prompt come to; the same for all frames of all streams, so computed once.
+
+    blocks: six modulation vectors for each block, float32 (6, 1, dim). head: two for the head, float32 (2, 1, dim).
+    context: keys and values of the prompt for each block.
+    """
+
+    blocks: tuple[Tensor, ...]
+    head: Tensor
+    context: tuple[tuple[Tensor, Tensor], ...]
+
+
+class Block(nn.Module):
+    """Self-attention, cross-attention, feed-forward."""
+
+    def __init__(self, sizes: DiTSizes) -> None:
+        super().__init__()
+        self.self_attn = SelfAttention(sizes.dim, sizes.heads)
+        self.cross_attn = CrossAttention(sizes.dim, sizes.heads)
+        self.norm3 = nn.LayerNorm(sizes.dim, eps=EPS)
+        self.ffn = nn.ModuleDict({"0": nn.Linear(sizes.dim, sizes.ffn), "2": nn.Linear(sizes.ffn, sizes.dim)})
+        self.modulation = nn.Parameter(torch.zeros(1, 6, sizes.dim))
+
+    def forward(
+        self,
+        x: Tensor,
+        modulation: Tensor,
+        context: tuple[Tensor, Tensor],
+        positions: Rotation,
+        window: Window,
+        attend: Attend,
+    ) -> Tensor:
+        """x: (batch, tokens, dim) in window order."""
+        shift_a, scale_a, gate_a, shift_m, scale_m, gate_m = modulation
+        y = self.self_attn(modulated_norm(x, shift_a, scale_a), positions, window, attend)
+        x = x + (gate_a * y).to(x.dtype)
+        x = x + self.cross_attn(self.norm3(x), context)
+        y = F.gelu(self.ffn["0"](modulated_norm(x, shift_m, scale_m)), approximate="tanh")
+        return x + (gate_m * self.ffn["2"](y)).to(x.dtype)
+
+
+class Head(nn.Module):
+    """Modulated norm and a linear layer back to patches of the latent."""
+
+    def __init__(self, sizes: DiTSizes) -> None:
+        super().__init__()
+        self.head = nn.Linear(sizes.dim, sizes.channels * PATCH * PATCH)
+        self.modulation = nn.Parameter(torch.zeros(1, 2, sizes.dim))
+
+    def forward(self, x: Tensor, modulation: Tensor) -> Tensor:
+        """x: (batch, tokens, dim)."""
+        shift, scale = modulation
+        return self.head(modulated_norm(x, shift, scale))
+
+
+class DiT(nn.Module):
+    """See the module's docstring; parameter names are those of the published file."""
+
+    def __init__(self, sizes: DiTSizes) -> None:
+        super().__init__()
+        self.sizes = sizes
+        dim = sizes.dim
+        self.patch_embedding = nn.Conv3d(sizes.channels, dim, (1, PATCH, PATCH), (1, PATCH, PATCH))
+        self.text_embedding = nn.ModuleDict({"0": nn.Linear(sizes.text, dim), "2": nn.Linear(dim, dim)})
+        self.time_embedding = nn.ModuleDict({"0": nn.Linear(sizes.freq, dim), "2": nn.Linear(dim, dim)})
+        self.time_projection = nn.ModuleDict({"1": nn.Linear(dim, 6 * dim)})
+        self.blocks = nn.ModuleList(Block(sizes) for _ in range(sizes.blocks))
+        self.head = Head(sizes)
+
+    def condition(self, prompt: Tensor) -> Conditioning:
+        """Embed timestep 1000 and the prompt (1, length, text); done once per engine."""
+        weight = self.time_embedding["0"].weight
+        e = self.time_embedding["0"](_sinusoid(self.sizes.freq).to(weight))
+        e = self.time_embedding["2"](F.silu(e))
+        per_block = self.time_projection["1"](F.silu(e)).unflatten(-1, (6, -1)).float()
+        text = self.text_embedding["0"](prompt.to(weight))
+        text = self.text_embedding["2"](F.gelu(text, approximate="tanh"))
+        return Conditioning(
+            blocks=tuple((block.modulation.float() + per_block)[0, :, None] for block in self.blocks),
+            head=(self.head.modulation.float() + e.float())[0, :, None],
+            context=tuple(block.cross_attn.context(text) for block in self.blocks),
+        )
+
+    def forward(
+        self,
+        noise: Tensor,
+        lq_tokens: Sequence[Tensor],
+        conditioning: Conditioning,
+        positions: Rotation,
+        windows: Sequence[Window],
+        attend: Attend,
+    ) -> Tensor:
+        """Velocity, of the shape of `noise` (batch, 16, latents, H/8, W/8).
+
+        lq_tokens[i] (batch, tokens, dim), in window order, is added to the input of block i.
+        """
+        patches = self.patch_embedding(noise)
+        latents, rows, columns = patches.shape[2:]
+        x = to_windows(rearrange(patches, "b d f h w -> b f h w d"))
+        for i, block in enumerate(self.blocks):
+            if i < len(lq_tokens):
+                x = x + lq_tokens[i]
+            x = block(x, conditioning.blocks[i], conditioning.context[i], positions, windows[i], attend)
+        grid = from_windows(self.head(x, conditioning.head), latents, rows, columns)
+        return rearrange(grid, "b f h w (p q c) -> b c f (h p) (w q)", p=PATCH, q=PATCH)
+
+
+def _sinusoid(freq: int) -> Tensor:
+    """[cos | sin] of TIMESTEP * 10000^(-i / (freq / 2)), float64 (1, freq)."""
+    half = freq // 2
+    angles = TIMESTEP * 10000.0 ** (-torch.arange(half, dtype=torch.float64) / half)
+    return torch.cat((angles.cos(), angles.sin()))[None]
+
+
+def dit_sizes(shapes: dict[str, Sequence[int]], head_dim: int) -> DiTSizes:
+    """Read the sizes off the shapes of a file's tensors; KeyError or ValueError where they are not a DiT's."""
+    dim, channels = shapes["patch_embedding.weight"][:2]
+    numbers = {int(name.split(".")[1]) for name in shapes if name.startswith("blocks.")}
+    if dim % head_dim:
+        raise ValueError(f"width {dim} is no multiple of the head size {head_dim}")
+    return DiTSizes(
+        dim=dim,
+        blocks=max(numbers, default=-1) + 1,
+        heads=dim // head_dim,
+        ffn=shapes["blocks.0.ffn.0.weight"][0],
+        text=shapes["text_embedding.0.weight"][1],
+        freq=shapes["time_embedding.0.weight"][1],
+        channels=channels,
+    )

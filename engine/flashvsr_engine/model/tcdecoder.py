@@ -1,0 +1,130 @@
+"""TCDecoder, the small conditional decoder: latents and the upscaled input -> frames.
+
+It works frame by frame with a memory: each MemBlock sees its own previous input frame. Within a call all frames of
+a layer are one batch, with their predecessors shifted in beside them, which is the same arithmetic.
+
+The published file is an nn.Sequential of 27 modules; the keys below are its indices. One liberty: there a TGrow
+(a 1x1 convolution that multiplies the frames) follows the nearest upsampling. The two commute, so TGrow runs
+first here, on a quarter of the pixels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from einops import rearrange
+from torch import Tensor, nn
+
+FRAMES_PER_LATENT = 4
+PATCH = 8
+LATENT_CHANNELS = 16
+INPUT_CHANNELS = 3 * FRAMES_PER_LATENT * PATCH * PATCH + LATENT_CHANNELS
+GROWTH = (1, 2, 2)
+_MEM_BLOCKS = (("5", "6", "7"), ("11", "12", "13"), ("17", "18", "19"))
+_GROWS = ("9", "15", "21")
+_WIDENS = ("10", "16", "22")
+
+DecoderMemory = tuple[Tensor, ...]
+"""The last input frame of each MemBlock, (batch, channels, height, width)."""
+
+
+@dataclass(frozen=True, slots=True)
+class TCDecoderSizes:
+    """Channels at 1/8, 1/4, 1/2 and full size: 512, 256, 128, 128 as published."""
+
+    channels: tuple[int, int, int, int]
+
+
+class MemBlock(nn.Module):
+    """act(conv(cat[x, past]) + x), past being the previous frame of x."""
+
+    def __init__(self, channels: int, slope: float) -> None:
+        super().__init__()
+        self.slope = slope
+        convs = {"0": 2 * channels, "2": channels, "4": channels}
+        self.conv = nn.ModuleDict({key: nn.Conv2d(width, channels, 3, padding=1) for key, width in convs.items()})
+
+    def forward(self, x: Tensor, past: Tensor) -> Tensor:
+        """Both (batch * frames, channels, height, width)."""
+        y = F.leaky_relu(self.conv["0"](torch.cat((x, past), dim=1)), self.slope)
+        y = F.leaky_relu(self.conv["2"](y), self.slope)
+        return F.leaky_relu(self.conv["4"](y).add_(x), self.slope)
+
+
+class TGrow(nn.Module):
+    """A 1x1 convolution to `growth` times the channels, which become `growth` frames."""
+
+    def __init__(self, channels: int, growth: int) -> None:
+        super().__init__()
+        self.growth = growth
+        self.conv = nn.Conv2d(channels, growth * channels, 1, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(frames, channels, height, width) -> (growth * frames, channels, height, width)."""
+        y = self.conv(x)
+        return y if self.growth == 1 else rearrange(y, "n (f c) h w -> (n f) c h w", f=self.growth)
+
+
+class TCDecoder(nn.Module):
+    """See the module's docstring. `slope` is the leaky slope of its activations: 0, a ReLU, as published."""
+
+    def __init__(self, sizes: TCDecoderSizes, slope: float = 0.0) -> None:
+        super().__init__()
+        c0, c1, c2, c3 = sizes.channels
+        self.slope = slope
+        self.decoder = nn.ModuleDict({"1": nn.Conv2d(INPUT_CHANNELS, c0, 3, padding=1), "3": _conv(c0, c0)})
+        for stage, (width, wider) in enumerate(((c0, c1), (c1, c2), (c2, c3))):
+            for key in _MEM_BLOCKS[stage]:
+                self.decoder[key] = MemBlock(width, slope)
+            self.decoder[_GROWS[stage]] = TGrow(width, GROWTH[stage])
+            self.decoder[_WIDENS[stage]] = _conv(width, wider)
+        self.decoder["24"] = _conv(c3, c3)
+        self.decoder["26"] = nn.Conv2d(c3, 3, 3, padding=1)
+
+    def forward(self, latents: Tensor, lq: Tensor, memory: DecoderMemory | None) -> tuple[Tensor, DecoderMemory]:
+        """Decode whole latents.
+
+        latents: (batch, 16, L, H/8, W/8). lq: (batch, 3, 4L, H, W) in [-1, 1], the frames that the latents stand
+        for. memory: of the call before, None at the start of a stream.
+        Returns frames (batch, 4L, 3, H, W), in [0, 1] for a decoder that is no residual, and the memory.
+        """
+        batch = latents.shape[0]
+        condition = rearrange(lq, "b c (n f) (h p) (w q) -> (b n) (c f p q) h w", f=FRAMES_PER_LATENT, p=PATCH, q=PATCH)
+        x = torch.cat((condition, rearrange(latents, "b c n h w -> (b n) c h w")), dim=1)
+        x = (torch.tanh(x / 3) * 3).contiguous(memory_format=torch.channels_last)
+        x = self._act(self.decoder["1"](x))
+        x = self._act(self.decoder["3"](x))
+        kept: list[Tensor] = []
+        for stage, blocks in enumerate(_MEM_BLOCKS):
+            for key in blocks:
+                past, last = _previous_frames(x, batch, None if memory is None else memory[len(kept)])
+                kept.append(last)
+                x = self.decoder[key](x, past)
+            x = F.interpolate(self.decoder[_GROWS[stage]](x), scale_factor=2.0, mode="nearest")
+            x = self.decoder[_WIDENS[stage]](x)
+        x = self._act(self.decoder["24"](self._act(x)))
+        return rearrange(self.decoder["26"](x), "(b f) c h w -> b f c h w", b=batch), tuple(kept)
+
+    def _act(self, x: Tensor) -> Tensor:
+        return F.leaky_relu(x, self.slope)
+
+
+def _conv(channels: int, out: int) -> nn.Conv2d:
+    return nn.Conv2d(channels, out, 3, padding=1, bias=False)
+
+
+def _previous_frames(x: Tensor, batch: int, memory: Tensor | None) -> tuple[Tensor, Tensor]:
+    """Each frame's predecessor, zeros before the first of a stream, and the last frame, to be remembered."""
+    frames = x.unflatten(0, (batch, -1))
+    first = torch.zeros_like(frames[:, 0]) if memory is None else memory
+    past = torch.cat((first[:, None], frames[:, :-1]), dim=1).flatten(0, 1)
+    return past.contiguous(memory_format=torch.channels_last), frames[:, -1].clone()
+
+
+def tcdecoder_sizes(shapes: dict[str, Sequence[int]]) -> TCDecoderSizes:
+    """Read the sizes off the shapes of a file's tensors; KeyError or ValueError where they are not a TCDecoder's."""
+    c0, c1, c2, c3 = (shapes[f"decoder.{key}.weight"][0] for key in ("1", *_WIDENS))
+    return TCDecoderSizes((c0, c1, c2, c3))

@@ -1,0 +1,122 @@
+"""A session: one stream of frames through an engine."""
+
+from __future__ import annotations
+
+from enum import Enum
+from types import TracebackType
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from flashvsr_engine import schedule
+from flashvsr_engine.chunk import Stream, run_chunk
+from flashvsr_engine.errors import SessionStateError
+from flashvsr_engine.frames import Frames, checked
+from flashvsr_engine.schedule import Chunk
+from flashvsr_engine.state import StreamState
+
+
+class _Phase(Enum):
+    OPEN = "open"
+    FAILED = "failed in an earlier chunk; open another session"
+    FINISHED = "finished; open another session for another stream"
+    CLOSED = "closed; open another session"
+
+
+class Session:
+    """Frames in, frames out, each exactly once and in order. Made by `FlashVSREngine.open`.
+
+    Calls to sessions of one engine must not overlap in time. A session is a context manager; leaving it closes it.
+    """
+
+    def __init__(self, stream: Stream, state: StreamState) -> None:
+        self._stream = stream
+        self._phase = _Phase.OPEN
+        self.state = state
+
+    @property
+    def frames_in(self) -> int:
+        """Frames taken so far."""
+        return self.state.frames_in
+
+    @property
+    def frames_out(self) -> int:
+        """Frames returned so far."""
+        return self.state.frames_out
+
+    def push(self, frames: Frames) -> Frames:
+        """Take frames uint8 (T, h, w, 3), RGB, any T >= 0; return those that are ready, (T', s*h, s*w, 3), T' >= 0.
+
+        uint8, or float32 in [-1, 1] where the session was opened with output="float". A numpy array gives a numpy
+        array, a tensor a tensor on the engine's device. FrameError for frames of another type or size, which leaves
+        the session as it was; SessionStateError after its end.
+        """
+        self._require_open()
+        taken = checked(frames, self._stream.geometry)
+        state = self.state
+        if len(taken):
+            # Copies: the user may change the array after the call.
+            state.last_frame = taken[-1:].clone()
+            waiting = torch.cat((state.pending.to(taken.device), taken)) if len(state.pending) else taken.clone()
+            state.pending = waiting
+            state.frames_in += len(taken)
+        return self._result(self._run_ready(), like=frames)
+
+    def finish(self) -> Frames:
+        """Return the rest of the stream, as numpy: over its life as many frames came out as went in."""
+        self._require_open()
+        state = self.state
+        chunks = schedule.chunks_for(state.frames_in)
+        missing = schedule.frames_needed(chunks) - state.frames_in
+        if missing > 0:
+            repeated = state.last_frame.expand(missing, -1, -1, -1)
+            state.pending = torch.cat((state.pending.to(repeated.device), repeated))
+        out = self._run_ready()
+        self._release(_Phase.FINISHED)
+        return self._result(out, like=np.empty(0))
+
+    def close(self) -> None:
+        """Free the state. Closing twice is fine."""
+        if self._phase is not _Phase.CLOSED:
+            self._release(_Phase.CLOSED)
+
+    def __enter__(self) -> Session:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _run_ready(self) -> list[Tensor]:
+        """Run every chunk whose frames are there; frames that only fill the end of the stream are cut off."""
+        state, made = self.state, list[Tensor]()
+        while len(state.pending) >= (count := Chunk(state.chunks).frames_in):
+            self._phase = _Phase.FAILED  # until the chunk is done: an error in it leaves no usable state
+            out = run_chunk(self._stream, state, state.pending[:count])[: state.frames_in - state.frames_out]
+            state.pending = state.pending[count:].clone()
+            state.frames_out += len(out)
+            self._phase = _Phase.OPEN
+            made.append(out)
+        return made
+
+    def _result(self, made: list[Tensor], like: Frames) -> Frames:
+        geometry, output = self._stream.geometry, self._stream.output
+        if not made:
+            dtype = torch.uint8 if output == "uint8" else torch.float32
+            shape = (0, geometry.out_height, geometry.out_width, 3)
+            made = [torch.empty(shape, dtype=dtype, device=self._stream.device)]
+        frames = made[0] if len(made) == 1 else torch.cat(made)
+        return frames if isinstance(like, Tensor) else frames.cpu().numpy()
+
+    def _require_open(self) -> None:
+        if self._phase is not _Phase.OPEN:
+            raise SessionStateError(f"The session is {self._phase.value}.")
+
+    def _release(self, phase: _Phase) -> None:
+        state = self.state
+        nothing = state.pending[:0].clone()
+        kept = {"chunks": state.chunks, "frames_in": state.frames_in, "frames_out": state.frames_out}
+        self.state = StreamState(windows=[], pending=nothing, last_frame=nothing, **kept)
+        self._phase = phase
