@@ -1,0 +1,1 @@
+"""TorchServe's inference API: ``inference_pb2`` is generated, ``stub`` calls it."""

@@ -1,0 +1,142 @@
+"""The one codec between frames and wire messages, for both ends. No torch.
+
+RGB24 is exact and decoded without a copy; YUV420P halves the bytes and loses chroma detail (see :mod:`.yuv`).
+Every size is checked against the bytes that are there before anything is allocated.
+"""
+
+from __future__ import annotations
+
+from typing import Final, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+from google.protobuf.message import DecodeError, Message
+
+from flashvsr_proto import yuv
+from flashvsr_proto.v1 import stream_pb2 as pb
+
+PROTOCOL_VERSION: Final = 1
+MAX_SIDE: Final = 16384
+"""The longest width or height of a picture on the wire, in pixels."""
+MAX_FRAMES: Final = 4096
+"""The most pictures in one message; its bytes are what really limits it."""
+
+Pictures = npt.NDArray[np.uint8]
+AnyMessage = TypeVar("AnyMessage", bound=Message)
+
+_WEIGHTS: Final = {
+    pb.COLOR_MATRIX_BT601: (0.299, 0.114),
+    pb.COLOR_MATRIX_BT709: (0.2126, 0.0722),
+    pb.COLOR_MATRIX_BT2020: (0.2627, 0.0593),
+}
+
+
+class WireError(ValueError):
+    """A message or an array that the wire contract does not allow; the text has the value and the remedy."""
+
+
+def parse(kind: type[AnyMessage], data: bytes) -> AnyMessage:
+    """Read one message of the given kind. Raises :class:`WireError` for bytes that are none."""
+    try:
+        return kind.FromString(data)
+    except DecodeError as error:
+        name = kind.DESCRIPTOR.full_name
+        raise WireError(f"{len(data)} bytes are not a {name}: send one serialised {name}") from error
+
+
+def plane_sizes(pixel_format: pb.PixelFormat, width: int, height: int) -> tuple[int, ...]:
+    """Bytes of each plane of one picture. Raises :class:`WireError` for an unknown format or size."""
+    if not (1 <= width <= MAX_SIDE and 1 <= height <= MAX_SIDE):
+        raise WireError(f"picture of {width}x{height}: width and height must be 1 to {MAX_SIDE}")
+    if pixel_format == pb.PIXEL_FORMAT_RGB24:
+        return (3 * width * height,)
+    if pixel_format == pb.PIXEL_FORMAT_YUV420P:
+        chroma_width, chroma_height = yuv.chroma_size(width, height)
+        return (width * height, chroma_width * chroma_height, chroma_width * chroma_height)
+    raise WireError(f"pixel_format {pixel_format}: use RGB24 (1) or YUV420P (2)")
+
+
+def encode(
+    frames: Pictures,
+    pixel_format: pb.PixelFormat = pb.PIXEL_FORMAT_RGB24,
+    color: pb.ColorTags | None = None,
+    first_frame: int = 0,
+) -> pb.Frames:
+    """Make a message of uint8 RGB ``frames`` [T, h, w, 3]; ``color`` says which YUV (default: as the proto says).
+
+    The message carries ``color`` with unspecified tags resolved. Raises :class:`WireError`.
+    """
+    if frames.dtype != np.uint8 or frames.ndim != 4 or frames.shape[3] != 3:
+        raise WireError(f"frames of {frames.dtype} {list(frames.shape)}: give uint8 [T, height, width, 3]")
+    count, height, width = frames.shape[:3]
+    if count > MAX_FRAMES:
+        raise WireError(f"{count} frames in one message: send at most {MAX_FRAMES}")
+    if not 0 <= first_frame < 2**64:
+        raise WireError(f"first_frame {first_frame}: must be 0 to 2^64 - 1")
+    plane_sizes(pixel_format, width, height)
+    message = pb.Frames(pixel_format=pixel_format, width=width, height=height, count=count, first_frame=first_frame)
+    if pixel_format == pb.PIXEL_FORMAT_RGB24:
+        message.planes.append(frames.tobytes())
+        return message
+    message.color.CopyFrom(resolve(color, height))
+    matrix = _matrix(message.color)
+    pictures = [yuv.from_rgb(frame, matrix) for frame in frames]
+    message.planes.extend(b"".join(picture[part].tobytes() for picture in pictures) for part in range(3))
+    return message
+
+
+def decode(message: pb.Frames) -> Pictures:
+    """Give the uint8 RGB frames [T, h, w, 3] of a message; RGB24 comes as a read-only view of its bytes.
+
+    Raises :class:`WireError` for anything malformed, before any allocation.
+    """
+    sizes = _checked_sizes(message)
+    shape = (message.count, message.height, message.width)
+    planes = [np.frombuffer(plane, np.uint8) for plane in message.planes]
+    for plane, size in zip(planes, sizes, strict=True):
+        if plane.size != size * message.count:
+            raise WireError(
+                f"a plane of {plane.size} bytes: {message.count} frames of {message.width}x{message.height} "
+                f"{pb.PixelFormat.Name(message.pixel_format)} take {size * message.count}; send rows without padding"
+            )
+    if message.pixel_format == pb.PIXEL_FORMAT_RGB24:
+        return planes[0].reshape(*shape, 3)
+    chroma_width, chroma_height = yuv.chroma_size(message.width, message.height)
+    y = planes[0].reshape(shape)
+    u, v = (plane.reshape(message.count, chroma_height, chroma_width) for plane in planes[1:])
+    matrix = _matrix(resolve(message.color, message.height))
+    frames = np.empty((*shape, 3), np.uint8)
+    for index in range(message.count):
+        yuv.to_rgb(y[index], u[index], v[index], matrix, out=frames[index])
+    return frames
+
+
+def resolve(color: pb.ColorTags | None, height: int) -> pb.ColorTags:
+    """Fill unspecified tags in: BT.709 from 720 lines up, else BT.601; limited range."""
+    tags = pb.ColorTags()
+    if color is not None:
+        tags.CopyFrom(color)
+    if tags.matrix == pb.COLOR_MATRIX_UNSPECIFIED:
+        tags.matrix = pb.COLOR_MATRIX_BT709 if height >= 720 else pb.COLOR_MATRIX_BT601
+    if tags.range == pb.COLOR_RANGE_UNSPECIFIED:
+        tags.range = pb.COLOR_RANGE_LIMITED
+    return tags
+
+
+def _checked_sizes(message: pb.Frames) -> tuple[int, ...]:
+    """Bytes of each plane of one picture of ``message``, once its format, size and numbers are known to be good."""
+    sizes = plane_sizes(message.pixel_format, message.width, message.height)
+    if message.count > MAX_FRAMES:
+        raise WireError(f"{message.count} frames in one message: send at most {MAX_FRAMES}")
+    if len(message.planes) != len(sizes):
+        name = pb.PixelFormat.Name(message.pixel_format)
+        raise WireError(f"{len(message.planes)} planes: {name} has {len(sizes)}")
+    return sizes
+
+
+def _matrix(color: pb.ColorTags) -> yuv.Matrix:
+    if color.matrix not in _WEIGHTS:
+        raise WireError(f"color.matrix {color.matrix}: use BT601 (1), BT709 (2) or BT2020 (3)")
+    if color.range not in (pb.COLOR_RANGE_LIMITED, pb.COLOR_RANGE_FULL):
+        raise WireError(f"color.range {color.range}: use LIMITED (1) or FULL (2)")
+    return yuv.Matrix(*_WEIGHTS[color.matrix], full_range=color.range == pb.COLOR_RANGE_FULL)
