@@ -102,5 +102,4 @@ def _activation_bytes(geometry: Geometry, network: Network, dtype: torch.dtype, 
 
 
 def _decoder_channels(network: Network) -> tuple[int, ...]:
-    layers = network.tcdecoder.decoder
-    return tuple(layers[key].weight.shape[0] for key in ("1", "10", "16", "22"))
+    return network.tcdecoder.sizes.channels

@@ -117,6 +117,6 @@ class Session:
     def _release(self, phase: _Phase) -> None:
         state = self.state
         nothing = state.pending[:0].clone()
-        kept = {"chunks": state.chunks, "frames_in": state.frames_in, "frames_out": state.frames_out}
-        self.state = StreamState(windows=[], pending=nothing, last_frame=nothing, **kept)
+        self.state = StreamState(windows=[], pending=nothing, last_frame=nothing, chunks=state.chunks)
+        self.state.frames_in, self.state.frames_out = state.frames_in, state.frames_out
         self._phase = phase

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import cast
 
 import torch
-import torch.nn.functional as F
 from einops import rearrange
 from torch import Tensor, nn
 
@@ -58,7 +58,7 @@ class Block(nn.Module):
         self.self_attn = SelfAttention(sizes.dim, sizes.heads)
         self.cross_attn = CrossAttention(sizes.dim, sizes.heads)
         self.norm3 = nn.LayerNorm(sizes.dim, eps=EPS)
-        self.ffn = nn.ModuleDict({"0": nn.Linear(sizes.dim, sizes.ffn), "2": nn.Linear(sizes.ffn, sizes.dim)})
+        self.ffn = nn.Sequential(nn.Linear(sizes.dim, sizes.ffn), _gelu(), nn.Linear(sizes.ffn, sizes.dim))
         self.modulation = nn.Parameter(torch.zeros(1, 6, sizes.dim))
 
     def forward(
@@ -75,8 +75,8 @@ class Block(nn.Module):
         y = self.self_attn(modulated_norm(x, shift_a, scale_a), positions, window, attend)
         x = x + (gate_a * y).to(x.dtype)
         x = x + self.cross_attn(self.norm3(x), context)
-        y = F.gelu(self.ffn["0"](modulated_norm(x, shift_m, scale_m)), approximate="tanh")
-        return x + (gate_m * self.ffn["2"](y)).to(x.dtype)
+        y = self.ffn(modulated_norm(x, shift_m, scale_m))
+        return x + (gate_m * y).to(x.dtype)
 
 
 class Head(nn.Module):
@@ -101,24 +101,23 @@ class DiT(nn.Module):
         self.sizes = sizes
         dim = sizes.dim
         self.patch_embedding = nn.Conv3d(sizes.channels, dim, (1, PATCH, PATCH), (1, PATCH, PATCH))
-        self.text_embedding = nn.ModuleDict({"0": nn.Linear(sizes.text, dim), "2": nn.Linear(dim, dim)})
-        self.time_embedding = nn.ModuleDict({"0": nn.Linear(sizes.freq, dim), "2": nn.Linear(dim, dim)})
-        self.time_projection = nn.ModuleDict({"1": nn.Linear(dim, 6 * dim)})
+        self.text_embedding = nn.Sequential(nn.Linear(sizes.text, dim), _gelu(), nn.Linear(dim, dim))
+        self.time_embedding = nn.Sequential(nn.Linear(sizes.freq, dim), nn.SiLU(), nn.Linear(dim, dim))
+        self.time_projection = nn.Sequential(nn.SiLU(), nn.Linear(dim, 6 * dim))
         self.blocks = nn.ModuleList(Block(sizes) for _ in range(sizes.blocks))
         self.head = Head(sizes)
 
     def condition(self, prompt: Tensor) -> Conditioning:
         """Embed timestep 1000 and the prompt (1, length, text); done once per engine."""
-        weight = self.time_embedding["0"].weight
-        e = self.time_embedding["0"](_sinusoid(self.sizes.freq).to(weight))
-        e = self.time_embedding["2"](F.silu(e))
-        per_block = self.time_projection["1"](F.silu(e)).unflatten(-1, (6, -1)).float()
-        text = self.text_embedding["0"](prompt.to(weight))
-        text = self.text_embedding["2"](F.gelu(text, approximate="tanh"))
+        weight = self.patch_embedding.weight
+        e = self.time_embedding(_sinusoid(self.sizes.freq).to(weight))
+        per_block = self.time_projection(e).view(1, 6, -1).float()
+        text = self.text_embedding(prompt.to(weight))
+        blocks = [cast(Block, block) for block in self.blocks]
         return Conditioning(
-            blocks=tuple((block.modulation.float() + per_block)[0, :, None] for block in self.blocks),
+            blocks=tuple((block.modulation.float() + per_block)[0, :, None] for block in blocks),
             head=(self.head.modulation.float() + e.float())[0, :, None],
-            context=tuple(block.cross_attn.context(text) for block in self.blocks),
+            context=tuple(block.cross_attn.context(text) for block in blocks),
         )
 
     def forward(
@@ -143,6 +142,10 @@ class DiT(nn.Module):
             x = block(x, conditioning.blocks[i], conditioning.context[i], positions, windows[i], attend)
         grid = from_windows(self.head(x, conditioning.head), latents, rows, columns)
         return rearrange(grid, "b f h w (p q c) -> b c f (h p) (w q)", p=PATCH, q=PATCH)
+
+
+def _gelu() -> nn.GELU:
+    return nn.GELU(approximate="tanh")
 
 
 def _sinusoid(freq: int) -> Tensor:

@@ -92,7 +92,8 @@ class LQProjector(nn.Module):
         return ProjectorMemory(conv1=frame.repeat(1, 1, CONTEXT_FRAMES, 1, 1), conv2=hidden)
 
     def _continuous_clips(self, x: Tensor, memory: ProjectorMemory) -> tuple[Tensor, ProjectorMemory]:
-        assert memory.conv1 is not None and memory.conv2 is not None, "a stream starts with 4n + 1 frames"
+        assert memory.conv1 is not None, "a stream starts with 4n + 1 frames"
+        assert memory.conv2 is not None
         hidden = self._layer(torch.cat((memory.conv1, x), dim=2), self.conv1, self.norm1)
         features = self._layer(torch.cat((memory.conv2, hidden), dim=2), self.conv2, self.norm2)
         kept = [t[:, :, -CONTEXT_FRAMES:].clone() for t in (x, hidden)]

@@ -74,6 +74,7 @@ class TCDecoder(nn.Module):
     def __init__(self, sizes: TCDecoderSizes, slope: float = 0.0) -> None:
         super().__init__()
         c0, c1, c2, c3 = sizes.channels
+        self.sizes = sizes
         self.slope = slope
         self.decoder = nn.ModuleDict({"1": nn.Conv2d(INPUT_CHANNELS, c0, 3, padding=1), "3": _conv(c0, c0)})
         for stage, (width, wider) in enumerate(((c0, c1), (c1, c2), (c2, c3))):

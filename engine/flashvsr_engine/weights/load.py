@@ -110,8 +110,8 @@ def _prompt(path: Path, tensors: dict[str, Tensor], text: int) -> Tensor:
 
 
 def _check_projector_width(path: Path, projector: LQProjector, dit: DiT) -> None:
-    for i, linear in enumerate(projector.linear_layers):
-        found = tuple(linear.weight.shape)
-        if found[0] != dit.sizes.dim:
-            expected = (dit.sizes.dim, found[1])
-            raise WeightsError(f"{path}: tensor 'linear_layers.{i}.weight' has shape {found}; expected {expected}.")
+    for name, tensor in projector.linear_layers.named_parameters():
+        found = tuple(tensor.shape)
+        expected = (dit.sizes.dim, *found[1:])
+        if found != expected:
+            raise WeightsError(f"{path}: tensor 'linear_layers.{name}' has shape {found}; expected {expected}.")
