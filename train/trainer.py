@@ -1,0 +1,104 @@
+"""One training step after another: clips, damage, network, loss, optimisers."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from train.clips import ClipSynthesizer
+from train.config import TrainConfig
+from train.degrade import Degradation, enlarge
+from train.loss import clip_loss
+from train.motion import Random
+from train.network import LATENT_STRIDE, LOOK_AHEAD, Network
+from train.optim import Average, Optimiser
+from train.photos import PhotoPool
+from train.reparam import fold, parametrise
+
+LATENT_CHANNELS = 16
+WHITENING_BATCHES = 4
+
+Losses = tuple[Tensor, Tensor]
+
+
+class Trainer:
+    """A network in training. The same seed, device and settings give the same steps on a CPU."""
+
+    def __init__(self, config: TrainConfig, pool: PhotoPool, compiled: bool) -> None:
+        device = pool.pixels.device
+        torch.manual_seed(config.seed)
+        generator = torch.Generator(device=device).manual_seed(config.seed)
+        self.steps = 0
+        self.clips = 0
+        self._config = config
+        self._random = Random(generator)
+        self._clips = ClipSynthesizer(pool, config.data, config.frames, generator)
+        self._degradation = Degradation(config.scale, self._random)
+        self._network = Network(config.model).to(device)
+        decoder = self._network.decoder
+        first = decoder.get_submodule("decoder.1")
+        assert isinstance(first, torch.nn.Conv2d)
+        parametrise(decoder, first, self._covariance(first))
+        decoder.to(memory_format=torch.channels_last)
+        self._optimiser = Optimiser(self._network, config.optim)
+        self._average = Average(self._network, config.optim.ema)
+        self._losses: Callable[[Tensor, Tensor, Tensor], Losses] = self._forward
+        if compiled:
+            self._losses = torch.compile(self._forward, dynamic=False)
+
+    def step(self, progress: float) -> Losses:
+        """One optimiser step at this part of the run; returns its loss and bicubic's, both on the device."""
+        batches = self._config.optim.batches(progress)
+        losses = []
+        for _ in range(batches):
+            loss, bicubic = self._losses(*self.batch())
+            (loss / batches).backward()
+            losses.append(torch.stack((loss.detach(), bicubic)))
+        self._optimiser.step(self.steps, progress)
+        self._average.update()
+        self.steps += 1
+        self.clips += batches * self._config.data.batch
+        mean = torch.stack(losses).mean(0)
+        return mean[0], mean[1]
+
+    def batch(self) -> tuple[Tensor, Tensor, Tensor]:
+        """Upscaled input and noise for `Network.forward`, and the truth of what it returns."""
+        config = self._config
+        clips = self._clips.batch()
+        damaged = round(config.data.degraded * config.data.batch)
+        lq = enlarge(self._degradation(clips, damaged), config.scale)
+        truth = clips[:, :, :-LOOK_AHEAD].transpose(1, 2) * 2 - 1
+        side = config.data.crop // LATENT_STRIDE
+        noise = self._random.normal(len(clips), LATENT_CHANNELS, config.latents, side, side)
+        return lq, noise, truth
+
+    def averaged(self) -> Network:
+        """The network as it is to be served: averaged weights, plain layers, on the CPU."""
+        network = copy.deepcopy(self._network)
+        self._average.copy_to(network)
+        fold(network.decoder)
+        return network.cpu().requires_grad_(False)
+
+    def _forward(self, lq: Tensor, noise: Tensor, truth: Tensor) -> Losses:
+        with torch.autocast(lq.device.type, torch.bfloat16, enabled=lq.is_cuda):
+            frames = self._network(lq, noise)
+        bicubic = lq[:, :, :-LOOK_AHEAD].transpose(1, 2)
+        return clip_loss(frames, truth, self._config.loss), clip_loss(bicubic, truth, self._config.loss)
+
+    @torch.no_grad()
+    def _covariance(self, first: torch.nn.Conv2d) -> Tensor:
+        """The second moments of what the decoder's first convolution sees, (channels, channels)."""
+        sums: list[Tensor] = []
+
+        def gather(_: torch.nn.Module, inputs: tuple[Tensor, ...]) -> None:
+            x = inputs[0].transpose(0, 1).flatten(1)
+            sums.append(x @ x.T / x.shape[1])
+
+        with first.register_forward_pre_hook(gather):
+            for _ in range(WHITENING_BATCHES):
+                lq, noise, _truth = self.batch()
+                self._network(lq, noise)
+        return torch.stack(sums).mean(0)
