@@ -1,0 +1,5 @@
+"""The `flashvsr` command."""
+
+from flashvsr_client.cli.main import main
+
+__all__ = ["main"]

@@ -1,0 +1,47 @@
+"""The command's root, and the one boundary where this package's errors become a line on stderr and an exit code.
+
+Built with click: subcommands, types and help from one declaration, and nothing imported that a command does not need,
+so that `flashvsr --help` answers at once.
+"""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+from flashvsr_client import __version__
+from flashvsr_client.cli.doctor import doctor
+from flashvsr_client.cli.upscale import upscale
+from flashvsr_client.errors import EXIT_INTERRUPTED, EXIT_OK, ClientError
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="flashvsr")
+def flashvsr() -> None:
+    """Upscale video by streaming super-resolution."""
+
+
+flashvsr.add_command(upscale)
+flashvsr.add_command(doctor)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command and exit; the codes are listed in `flashvsr_client.errors`."""
+    sys.exit(run(arguments))
+
+
+def run(arguments: list[str] | None = None) -> int:
+    """Run the command and give its exit code."""
+    try:
+        result = flashvsr.main(arguments, prog_name="flashvsr", standalone_mode=False)
+    except ClientError as error:
+        click.echo(f"flashvsr: {' '.join(str(error).split())}", err=True)
+        return error.exit_code
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("flashvsr: interrupted; no output was written", err=True)
+        return EXIT_INTERRUPTED
+    return result if isinstance(result, int) else EXIT_OK

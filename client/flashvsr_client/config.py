@@ -1,0 +1,76 @@
+"""Settings as values."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from flashvsr_client.errors import UsageError
+
+DEFAULT_SERVER: Final = "localhost:7070"
+
+
+@dataclass(frozen=True, slots=True)
+class Timeout:
+    """How long to wait for the server, in seconds."""
+
+    connect: float = 5.0
+    """For the first answer of all."""
+    control: float = 60.0
+    """For an answer to open and close."""
+    message: float = 600.0
+    """For each message of a chunk's answer; waiting behind other sessions counts."""
+
+
+@dataclass(frozen=True, slots=True)
+class Retry:
+    """How often, and how patiently, a request is sent again after a failure that may pass."""
+
+    attempts: int = 5
+    """In all, the first one included."""
+    first_delay: float = 0.25
+    """Seconds before the second attempt; each further delay is twice as long."""
+    max_delay: float = 4.0
+
+    def delay(self, failures: int) -> float:
+        """Seconds to wait after that many failures, 1 or more."""
+        return min(self.first_delay * 2.0 ** (failures - 1), self.max_delay)
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How much may wait between the stages of a job; memory is bounded by these and not by the clip."""
+
+    chunks: int = 2
+    """Decoded chunks that wait to be sent."""
+    frames: int = 8
+    """Upscaled frames that wait to be encoded."""
+
+
+@dataclass(frozen=True, slots=True)
+class Encoding:
+    """How the output file is written: H.264 by x264, 8 bits."""
+
+    crf: int = 18
+    """Quality, 0 (lossless) to 51; less is better and larger."""
+    preset: str = "medium"
+    """Of x264: ultrafast to veryslow."""
+    audio: bool = True
+    """Copy the input's audio streams."""
+    overwrite: bool = False
+    """Replace an existing output."""
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.crf <= 51:
+            raise UsageError(f"crf {self.crf}: give 0 (lossless) to 51; 18 is visually transparent")
+
+
+@dataclass(frozen=True, slots=True)
+class LocalOptions:
+    """Of the engine in this process; each is explained by `EngineConfig` of flashvsr_engine."""
+
+    weights: str | Path = "builtin"
+    mode: str = "tiny"
+    device: str = "auto"
+    precision: str = "auto"

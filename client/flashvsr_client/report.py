@@ -1,0 +1,46 @@
+"""What a finished job has to say."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """Of one upscaled file. Times are in seconds, measured on a monotonic clock."""
+
+    output: Path
+    frames: int
+    width: int
+    """Of the output, in pixels."""
+    height: int
+    seconds: float
+    """From opening the input to the finished output file."""
+    first_frame_seconds: float
+    """From opening the session to the first upscaled frame."""
+    model: str
+    """Name and version of the weights."""
+    pixel_format: str
+    """Of the output file: yuv420p, or yuv444p where a side is odd."""
+    audio_streams: int
+    """How many were copied."""
+
+    @property
+    def fps(self) -> float:
+        """Frames per second over the whole job."""
+        return self.frames / self.seconds
+
+    def __str__(self) -> str:
+        audio = f", {self.audio_streams} audio stream{'s' * (self.audio_streams != 1)} copied" * (
+            self.audio_streams > 0
+        )
+        return (
+            f"{self.output}: {_counted(self.frames, 'frame')} of {self.width}x{self.height} "
+            f"{self.pixel_format}{audio}; {self.seconds:.1f} s, {self.fps:.2f} fps, "
+            f"first frame after {self.first_frame_seconds:.2f} s ({self.model})"
+        )
+
+
+def _counted(count: int, noun: str) -> str:
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"

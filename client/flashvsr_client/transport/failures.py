@@ -1,0 +1,83 @@
+"""The one place where gRPC statuses and the server's typed errors become this package's exceptions."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import grpc
+from flashvsr_proto.v1 import stream_pb2 as pb
+
+from flashvsr_client.errors import ClientError, ServerBusyError, ServerError, ServerUnreachableError, SessionLostError
+
+_RESTART: Final = "; its worker restarts by itself: run the job again"
+
+
+class AttemptError(Exception):
+    """One attempt at a request failed. ``error`` is what it means in the end; ``retry_after`` None: try no more."""
+
+    def __init__(self, error: ClientError, retry_after: float | None = None) -> None:
+        super().__init__(str(error))
+        self.error = error
+        self.retry_after = retry_after
+        """Seconds to wait at least before the same request may be sent again."""
+
+
+def of_status(failure: grpc.RpcError, server: str, *, in_session: bool) -> AttemptError:
+    """Read the status of a call that ended badly. ``in_session``: a session was open, so its loss is the news."""
+    code = failure.code() if isinstance(failure, grpc.Call) else grpc.StatusCode.UNKNOWN
+    details = (failure.details() if isinstance(failure, grpc.Call) else None) or str(failure)
+    if "Worker died" in details:  # comes as INTERNAL or as RESOURCE_EXHAUSTED: read the text before the code
+        lost = f"the worker of the server at {server} died or gave no answer in time{_RESTART}"
+        return AttemptError(SessionLostError(lost) if in_session else ServerError(lost))
+    if "no worker" in details:
+        return AttemptError(ServerBusyError(f"the server at {server} has no free worker: try again in a while"), 1.0)
+    if code is grpc.StatusCode.UNAVAILABLE:
+        return _unavailable(details, server, in_session=in_session)
+    return AttemptError(_final(code, details, server, in_session=in_session))
+
+
+def of_error(error: pb.Error, server: str, *, in_session: bool) -> AttemptError:
+    """Read the server's own typed error."""
+    text = f"the server at {server} says: {error.message}"
+    kinds: dict[int, type[ClientError]] = {
+        pb.ERROR_CODE_BUSY: ServerBusyError,
+        pb.ERROR_CODE_SESSION_LOST: SessionLostError,
+    }
+    if in_session:  # a session that the server does not know, or knows at another chunk, is gone for us
+        kinds |= {pb.ERROR_CODE_NO_SESSION: SessionLostError, pb.ERROR_CODE_OUT_OF_ORDER: SessionLostError}
+    meaning = kinds.get(error.code, ServerError)(text)
+    return AttemptError(meaning, error.retry_after_ms / 1000 if error.retryable else None)
+
+
+def _unavailable(details: str, server: str, *, in_session: bool) -> AttemptError:
+    if "Prediction failed" in details:  # the handler raised: the session lives
+        return AttemptError(ServerError(f"the server at {server} failed at the request: see its log"), 0.0)
+    if in_session:
+        return AttemptError(
+            SessionLostError(f"the server at {server} went away in mid-clip: start it again, then run the job again"),
+            0.0,
+        )
+    return AttemptError(unreachable(server))
+
+
+def unreachable(server: str) -> ServerUnreachableError:
+    """Say that nothing answers at the address."""
+    return ServerUnreachableError(
+        f"no server answers at {server}: start one with `flashvsr-serve`, give its address with --server HOST:PORT, "
+        "or use --local"
+    )
+
+
+def _final(code: grpc.StatusCode, details: str, server: str, *, in_session: bool) -> ClientError:
+    if code is grpc.StatusCode.DEADLINE_EXCEEDED:
+        text = f"the server at {server} gave no answer in time: it is overloaded or hangs; see its log"
+        return SessionLostError(text) if in_session else ServerUnreachableError(text)
+    if code is grpc.StatusCode.RESOURCE_EXHAUSTED:
+        return ServerBusyError(f"the server at {server} is busy: {details}; try again in a while")
+    remedy = {
+        grpc.StatusCode.CANCELLED: "it cancels requests above its max_request_size",
+        grpc.StatusCode.NOT_FOUND: "it serves no such model: is this a flashvsr-serve?",
+        grpc.StatusCode.UNIMPLEMENTED: "it does not speak this protocol: is this a flashvsr-serve?",
+        grpc.StatusCode.PERMISSION_DENIED: "it wants a token that this client does not send",
+    }.get(code, "see its log")
+    return ServerError(f"the server at {server} answered {code.name} ({' '.join(details.split())}): {remedy}")

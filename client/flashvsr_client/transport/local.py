@@ -1,0 +1,107 @@
+"""The transport to an engine in this process: the only file of this package that knows flashvsr_engine."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
+from threading import Lock
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from flashvsr_client.chunks import Frames
+from flashvsr_client.config import LocalOptions
+from flashvsr_client.errors import EngineUnavailableError, InputError, UsageError
+from flashvsr_client.transport.base import Health, StreamInfo, StreamSpec
+from flashvsr_client.transport.inprocess import InProcessStream
+
+if TYPE_CHECKING:
+    from flashvsr_engine import FlashVSREngine
+    from flashvsr_engine.session import Session
+
+
+class LocalTransport:
+    """A :class:`Transport` that loads the engine when it is first needed; its streams take turns at it."""
+
+    def __init__(self, options: LocalOptions | None = None) -> None:
+        self._options = options or LocalOptions()
+        self._turn = Lock()
+        self._loading = Lock()
+        self._engine: FlashVSREngine | None = None
+
+    def open(self, spec: StreamSpec) -> InProcessStream:
+        """See :class:`Transport`. Raises :class:`EngineUnavailableError`, :class:`UsageError` for a wrong option."""
+        engine = self._loaded()
+        with _translated(), self._turn:
+            plan = engine.plan(width=spec.width, height=spec.height, scale=spec.scale)
+            session = engine.open(width=spec.width, height=spec.height, scale=spec.scale, seed=spec.seed)
+        info = StreamInfo(
+            width=plan.out_width,
+            height=plan.out_height,
+            first_chunk=plan.first_chunk,
+            chunk=plan.chunk,
+            max_chunk_frames=plan.first_chunk,
+            model=engine.name,
+        )
+        return InProcessStream(_NumpySession(session), info, self._turn, _translated)
+
+    def ping(self) -> Sequence[Health]:
+        """See :class:`Transport`. Loads the engine."""
+        engine = self._loaded()
+        return [Health(name="local", model=engine.name, device=str(engine.device), sessions=0, max_sessions=0)]
+
+    def close(self) -> None:
+        """See :class:`Transport`. The engine's memory goes with its last stream."""
+        self._engine = None
+
+    def _loaded(self) -> FlashVSREngine:
+        with self._loading:
+            if self._engine is None:
+                with _translated():
+                    self._engine = _load(self._options)
+            return self._engine
+
+
+class _NumpySession:
+    """The engine's session as numpy sees it: arrays in, arrays out."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self.close = session.close
+
+    def push(self, frames: Frames) -> Frames:
+        return _array(self._session.push(frames))
+
+    def finish(self) -> Frames:
+        return _array(self._session.finish())
+
+
+def _array(frames: object) -> Frames:
+    assert isinstance(frames, np.ndarray), "the engine answers arrays with arrays"
+    return frames
+
+
+def _load(options: LocalOptions) -> FlashVSREngine:
+    from flashvsr_engine import EngineConfig, FlashVSREngine
+
+    return FlashVSREngine.load(EngineConfig(**asdict(options)))
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    """Turn the engine's errors into this package's. Its messages are sentences for users and are kept."""
+    try:
+        from flashvsr_engine.errors import ConfigError, EngineError, FrameError
+    except ImportError as error:
+        raise EngineUnavailableError(
+            f"the engine is not installed here ({error}): pip install 'flashvsr-client[local]', or use --server"
+        ) from error
+    try:
+        yield
+    except ConfigError as error:
+        raise UsageError(str(error)) from error
+    except FrameError as error:
+        raise InputError(str(error)) from error
+    except EngineError as error:
+        raise EngineUnavailableError(str(error)) from error

@@ -1,0 +1,116 @@
+"""The transport to a server over gRPC."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from flashvsr_proto import wire
+from flashvsr_proto.v1 import stream_pb2 as pb
+
+from flashvsr_client.config import DEFAULT_SERVER, Retry, Timeout
+from flashvsr_client.errors import ClientError, ServerBusyError, ServerError, UsageError
+from flashvsr_client.transport.base import Health, StreamInfo, StreamSpec
+from flashvsr_client.transport.failures import AttemptError
+from flashvsr_client.transport.rpc import Rpc
+from flashvsr_client.transport.rpc_stream import RpcStream
+
+FIRST_MODEL: Final = "flashvsr0"
+"""The TorchServe model that every server has; its pong names the others, one for each device."""
+
+
+class GrpcTransport:
+    """A :class:`Transport` to ``server``, HOST:PORT. A stream goes to the least loaded of the server's engines."""
+
+    def __init__(
+        self, server: str = DEFAULT_SERVER, *, timeout: Timeout | None = None, retry: Retry | None = None
+    ) -> None:
+        """Connect at the first call. Raises :class:`UsageError` for an address that is none."""
+        self._rpc = Rpc(_checked_address(server))
+        self._timeout = timeout or Timeout()
+        self._retry = retry or Retry()
+
+    def ping(self) -> Sequence[Health]:
+        """See :class:`Transport`; an engine that does not answer while others do is left out."""
+        first = self._pong(FIRST_MODEL)
+        healths = [_health(FIRST_MODEL, first)]
+        for model in first.models:
+            if model != FIRST_MODEL:
+                try:
+                    healths.append(_health(model, self._pong(model)))
+                except ClientError:  # its worker restarts; the first engine has answered
+                    continue
+        return healths
+
+    def open(self, spec: StreamSpec) -> RpcStream:
+        """See :class:`Transport`."""
+        busy: ServerBusyError | None = None
+        for health in sorted(self.ping(), key=lambda health: (health.sessions, health.state_bytes)):
+            try:
+                return self._open_on(health, spec)
+            except ServerBusyError as error:
+                busy = error
+        assert busy is not None, "ping gives one engine at least"
+        raise busy
+
+    def close(self) -> None:
+        """See :class:`Transport`."""
+        self._rpc.close()
+
+    def _open_on(self, health: Health, spec: StreamSpec) -> RpcStream:
+        response = self._ask(health.name, pb.StreamRequest(open=_open_message(spec)), self._timeout.control)
+        if response.WhichOneof("body") != "opened":
+            raise ServerError(f"the server answered open with {response.WhichOneof('body')}: versions differ?")
+        opened = response.opened
+        info = StreamInfo(
+            width=opened.output_width,
+            height=opened.output_height,
+            first_chunk=opened.first_chunk,
+            chunk=opened.chunk,
+            max_chunk_frames=opened.max_chunk_frames,
+            model=opened.model,
+        )
+        return RpcStream(self._rpc, health.name, response.session_id, info, self._timeout, self._retry)
+
+    def _pong(self, model: str) -> pb.Pong:
+        response = self._ask(model, pb.StreamRequest(ping=pb.Ping()), self._timeout.connect)
+        if response.WhichOneof("body") != "pong":
+            raise ServerError(f"the server answered ping with {response.WhichOneof('body')}: versions differ?")
+        return response.pong
+
+    def _ask(self, model: str, request: pb.StreamRequest, seconds: float) -> pb.StreamResponse:
+        request.protocol_version = wire.PROTOCOL_VERSION
+        try:
+            return self._rpc.ask(model, request, seconds)
+        except AttemptError as failure:
+            raise failure.error from failure
+
+
+def _open_message(spec: StreamSpec) -> pb.Open:
+    return pb.Open(
+        width=spec.width,
+        height=spec.height,
+        scale=spec.scale,
+        fps=spec.fps,
+        output_format=pb.PIXEL_FORMAT_RGB24,
+        seed=spec.seed,
+    )
+
+
+def _health(name: str, pong: pb.Pong) -> Health:
+    return Health(
+        name=name,
+        model=pong.model,
+        device=pong.device,
+        sessions=pong.sessions,
+        max_sessions=pong.max_sessions,
+        state_bytes=pong.state_bytes,
+        state_bytes_budget=pong.state_bytes_budget,
+    )
+
+
+def _checked_address(server: str) -> str:
+    host, _, port = server.rpartition(":")
+    if not host or not port.isdecimal() or not 0 < int(port) < 65536:
+        raise UsageError(f"server {server!r}: give HOST:PORT with a port from 1 to 65535, such as {DEFAULT_SERVER}")
+    return server
