@@ -47,11 +47,14 @@ class MemBlock(nn.Module):
         convs = {"0": 2 * channels, "2": channels, "4": channels}
         self.conv = nn.ModuleDict({key: nn.Conv2d(width, channels, 3, padding=1) for key, width in convs.items()})
 
-    def forward(self, x: Tensor, past: Tensor) -> Tensor:
-        """Both (batch * frames, channels, height, width)."""
-        y = F.leaky_relu(self.conv["0"](torch.cat((x, past), dim=1)), self.slope)
-        y = F.leaky_relu(self.conv["2"](y), self.slope)
-        return F.leaky_relu(self.conv["4"](y).add_(x), self.slope)
+    def forward(self, x: Tensor, before: Tensor) -> Tensor:
+        """x: (batch * frames, channels, height, width); before: the frame before these, (batch, ...)."""
+        y = self._act(self.conv["0"](_with_past(x, before)))
+        y = self._act(self.conv["2"](y))
+        return self._act(self.conv["4"](y).add_(x))
+
+    def _act(self, x: Tensor) -> Tensor:
+        return F.leaky_relu(x, self.slope, inplace=True)
 
 
 class TGrow(nn.Module):
@@ -65,7 +68,10 @@ class TGrow(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """(frames, channels, height, width) -> (growth * frames, channels, height, width)."""
         y = self.conv(x)
-        return y if self.growth == 1 else rearrange(y, "n (f c) h w -> (n f) c h w", f=self.growth)
+        if self.growth == 1:
+            return y
+        # Through channels-last, so that one copy leaves the frames in the layout that the convolutions want.
+        return rearrange(y.permute(0, 2, 3, 1), "n h w (f c) -> (n f) h w c", f=self.growth).permute(0, 3, 1, 2)
 
 
 class TCDecoder(nn.Module):
@@ -101,28 +107,28 @@ class TCDecoder(nn.Module):
         kept: list[Tensor] = []
         for stage, blocks in enumerate(_MEM_BLOCKS):
             for key in blocks:
-                past, last = _previous_frames(x, batch, None if memory is None else memory[len(kept)])
-                kept.append(last)
-                x = self.decoder[key](x, past)
+                frames = x.shape[0] // batch
+                before = torch.zeros_like(x[::frames]) if memory is None else memory[len(kept)]
+                kept.append(x[frames - 1 :: frames].clone())
+                x = self.decoder[key](x, before)
             x = F.interpolate(self.decoder[_GROWS[stage]](x), scale_factor=2.0, mode="nearest")
             x = self.decoder[_WIDENS[stage]](x)
         x = self._act(self.decoder["24"](self._act(x)))
         return rearrange(self.decoder["26"](x), "(b f) c h w -> b f c h w", b=batch), tuple(kept)
 
     def _act(self, x: Tensor) -> Tensor:
-        return F.leaky_relu(x, self.slope)
+        return F.leaky_relu(x, self.slope, inplace=True)
 
 
 def _conv(channels: int, out: int) -> nn.Conv2d:
     return nn.Conv2d(channels, out, 3, padding=1, bias=False)
 
 
-def _previous_frames(x: Tensor, batch: int, memory: Tensor | None) -> tuple[Tensor, Tensor]:
-    """Each frame's predecessor, zeros before the first of a stream, and the last frame, to be remembered."""
-    frames = x.unflatten(0, (batch, -1))
-    first = torch.zeros_like(frames[:, 0]) if memory is None else memory
-    past = torch.cat((first[:, None], frames[:, :-1]), dim=1).flatten(0, 1)
-    return past.contiguous(memory_format=torch.channels_last), frames[:, -1].clone()
+def _with_past(x: Tensor, before: Tensor) -> Tensor:
+    """cat[x, past] over the channels: beside each frame its predecessor, beside a row's first the one before it."""
+    past = torch.cat((before[:1], x[:-1]))
+    past[:: x.shape[0] // before.shape[0]] = before
+    return torch.cat((x, past), dim=1)
 
 
 def tcdecoder_sizes(shapes: dict[str, Sequence[int]]) -> TCDecoderSizes:
