@@ -1,0 +1,49 @@
+"""What an `open` asks for, checked by arithmetic before anything is allocated."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from flashvsr_proto import wire
+from flashvsr_proto.v1 import stream_pb2 as pb
+
+from flashvsr_handler.errors import TooLarge
+from flashvsr_handler.protocols import Engine, Plan
+from flashvsr_handler.settings import Settings
+
+ENVELOPE_BYTES: Final = 4096
+"""More than a message holds beside its planes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Admission:
+    """A stream that the server can carry: what was asked, its plan, and the most frames that one request may hold."""
+
+    opening: pb.Open
+    plan: Plan
+    max_chunk_frames: int
+
+
+def examine(engine: Engine, opening: pb.Open, settings: Settings) -> Admission:
+    """Check sizes, scale and formats of an `open`.
+
+    Raises :class:`TooLarge` when a picture, or a message with one picture either way, would pass a limit,
+    WireError or the engine's ConfigError for what no server would take.
+    """
+    input_bytes = sum(wire.plane_sizes(pb.PIXEL_FORMAT_RGB24, opening.width, opening.height))
+    plan = engine.plan(opening.width, opening.height, opening.scale or None)
+    size = f"{plan.out_width}x{plan.out_height}"
+    if plan.out_width * plan.out_height > settings.max_pixels:
+        raise TooLarge(f"Output of {size} passes the server's {settings.max_pixels} pixels: ask for a smaller scale.")
+    room = settings.max_message_bytes - ENVELOPE_BYTES
+    output_format = opening.output_format or pb.PIXEL_FORMAT_RGB24
+    if sum(wire.plane_sizes(output_format, plan.out_width, plan.out_height)) > room:
+        raise TooLarge(
+            f"One {size} frame passes the server's {room} bytes a message: ask for YUV420P or a smaller scale."
+        )
+    wire.resolve(opening.output_color, plan.out_height)
+    frames = room // input_bytes
+    if frames == 0:
+        raise TooLarge(f"One {opening.width}x{opening.height} frame passes the server's {room} bytes a message.")
+    return Admission(opening, plan, min(frames, settings.max_chunk_frames))

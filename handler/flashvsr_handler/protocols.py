@@ -1,0 +1,78 @@
+"""What the service needs of an engine; :class:`flashvsr_engine.FlashVSREngine` is one, and tests have another."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+Pictures = npt.NDArray[np.uint8]
+"""Frames [T, height, width, 3], RGB."""
+
+
+class Plan(Protocol):
+    """What the engine says of a stream before it is opened: pixels, frames and bytes."""
+
+    @property
+    def out_width(self) -> int:
+        """Width of an output frame."""
+
+    @property
+    def out_height(self) -> int:
+        """Height of an output frame."""
+
+    @property
+    def first_chunk(self) -> int:
+        """Frames wanted before the first output."""
+
+    @property
+    def chunk(self) -> int:
+        """Frames for each later output."""
+
+    @property
+    def look_ahead(self) -> int:
+        """By how many frames output trails input."""
+
+    @property
+    def state_bytes(self) -> int:
+        """What the session holds between calls."""
+
+    @property
+    def peak_bytes(self) -> int:
+        """Device memory in use while a chunk runs, weights included."""
+
+
+class EngineSession(Protocol):
+    """One stream of frames."""
+
+    @property
+    def frames_in(self) -> int:
+        """Frames taken so far."""
+
+    @property
+    def frames_out(self) -> int:
+        """Frames returned so far."""
+
+    def push(self, frames: Pictures, /) -> Pictures:
+        """Take T >= 0 frames; return those that are ready, T' >= 0."""
+
+    def finish(self) -> Pictures:
+        """Return the rest."""
+
+    def close(self) -> None:
+        """Free the state."""
+
+
+class Engine(Protocol):
+    """A model on a device. Calls to it and to its sessions must not overlap."""
+
+    @property
+    def name(self) -> str:
+        """Name and version of the weights."""
+
+    def plan(self, width: int, height: int, scale: int | None = None) -> Plan:
+        """Say what a stream of that size takes; nothing is allocated."""
+
+    def open(self, width: int, height: int, scale: int | None = None, seed: int | None = None) -> EngineSession:
+        """Open a stream of that size."""

@@ -1,0 +1,78 @@
+"""The command line of ``flashvsr-serve``."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from flashvsr_handler.archive import default_config
+from flashvsr_handler.serve.errors import Exit, ServeError
+from flashvsr_handler.settings import PREFIX, Settings, SettingsError
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How the server runs; what the handler does is in its settings."""
+
+    host: str
+    grpc_port: int
+    http_port: int
+    run_dir: Path | None
+    startup_timeout_s: float
+    drain_timeout_s: float
+    log_level: str
+    settings: Settings
+
+
+def parse(arguments: Sequence[str] | None, environment: Mapping[str, str]) -> Options:
+    """Read the command line; it wins over FLASHVSR_* of the environment, which wins over the packaged settings.
+
+    Raises :class:`ServeError` for a setting that is not allowed; argparse exits with code 2 for a wrong option.
+    """
+    given = vars(_parser().parse_args(arguments))
+    names = ("weights", "mode", "device", "precision", "color_fix", "max_sessions", "idle_timeout_s")
+    chosen: dict[str, Any] = {name: given[name] for name in names if given[name] is not None}
+    rest = {name: value for name, value in environment.items() if name.removeprefix(PREFIX).lower() not in chosen}
+    try:
+        settings = Settings.read({**default_config()["handler"], **chosen}, rest)
+    except SettingsError as error:
+        raise ServeError(Exit.USAGE, str(error)) from error
+    if settings.weights != "builtin":  # the worker runs in another directory
+        settings = replace(settings, weights=os.path.abspath(settings.weights))  # noqa: PTH100 - links stay links
+    run = ("host", "grpc_port", "http_port", "run_dir", "startup_timeout_s", "drain_timeout_s", "log_level")
+    return Options(**{name: given[name] for name in run}, settings=settings)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="flashvsr-serve",
+        description="Serve FlashVSR over gRPC: TorchServe with one model per visible GPU, or one on the CPU.",
+        epilog="Exit codes: " + ", ".join(f"{code.value} {code.name.lower().replace('_', ' ')}" for code in Exit) + ".",
+    )
+    add = parser.add_argument
+    add("--host", default="127.0.0.1", help="address to listen on (default: %(default)s; nothing here asks who calls)")
+    add("--grpc-port", type=_port, default=7070, help="gRPC, and the next for its management; 0 = any free")
+    add("--http-port", type=_port, default=8080, help="HTTP, and the next two for management and metrics; 0 = any free")
+    add("--weights", help="builtin, or a folder of weights")
+    add("--mode", help="tiny or tiny-long")
+    add("--device", help="auto (every GPU, else the CPU), cpu, cuda:0, ...")
+    add("--precision", help="auto, bf16, fp16 or fp32")
+    add("--color-fix", help="adain, wavelet or none")
+    add("--max-sessions", type=int, help="open at one time, for each model")
+    add("--idle-timeout", type=float, dest="idle_timeout_s", metavar="SECONDS", help="silent sessions are closed after")
+    add("--run-dir", type=Path, help="where configuration, sockets and logs go (default: a temporary directory)")
+    add("--startup-timeout", type=float, default=600, dest="startup_timeout_s", metavar="SECONDS")
+    add("--drain-timeout", type=float, default=30, dest="drain_timeout_s", metavar="SECONDS")
+    add("--log-level", choices=("error", "warn", "info"), default="error", help="of what TorchServe tells stderr")
+    return parser
+
+
+def _port(text: str) -> int:
+    port = int(text)
+    if not 0 <= port <= 65_533:
+        raise argparse.ArgumentTypeError(f"{port} is not 0 to 65533")
+    return port

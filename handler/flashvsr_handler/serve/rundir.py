@@ -1,0 +1,118 @@
+"""The directory of one running server: configuration, models, sockets and logs, for its owner's eyes only."""
+
+from __future__ import annotations
+
+import dataclasses
+import tempfile
+from pathlib import Path
+from typing import Any, Final
+
+from flashvsr_handler.archive import default_config, resource, write_directory
+from flashvsr_handler.serve.errors import Exit, ServeError
+from flashvsr_handler.serve.options import Options
+from flashvsr_handler.serve.ports import LOOPBACK, Ports
+from flashvsr_handler.settings import Settings
+
+LONGEST_PATH: Final = 80
+"""A Unix socket's path takes at most 107 bytes, and TorchServe's sockets lie in here."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class RunDir:
+    """Where things lie, and the names of the models."""
+
+    path: Path
+    models: tuple[str, ...]
+
+    @property
+    def config(self) -> Path:
+        """TorchServe's configuration."""
+        return self.path / "config.properties"
+
+    @property
+    def logging(self) -> Path:
+        """Log4j's configuration."""
+        return self.path / "log4j2.xml"
+
+    @property
+    def store(self) -> Path:
+        """The model store."""
+        return self.path / "models"
+
+    @property
+    def tmp(self) -> Path:
+        """Sockets and temporary files."""
+        return self.path / "tmp"
+
+    @property
+    def logs(self) -> Path:
+        """What Java and the workers say."""
+        return self.path / "logs"
+
+    @property
+    def load_report(self) -> Path:
+        """Why a model could not be loaded; absent while all is well."""
+        return self.path / "load-error.txt"
+
+
+def write_run_dir(options: Options, ports: Ports, gpus: int) -> RunDir:
+    """Make the directory with everything that TorchServe reads. Raises :class:`ServeError` when it cannot be used."""
+    models = tuple(f"flashvsr{index}" for index in range(max(1, gpus)))
+    run = RunDir(_make(options.run_dir), models)
+    run.load_report.unlink(missing_ok=True)
+    for folder in (run.tmp, run.logs, run.store):
+        folder.mkdir(exist_ok=True)
+    run.config.write_text(_config(options, ports, run, gpus), encoding="utf-8")
+    run.logging.write_text(resource("log4j2.xml"), encoding="utf-8")
+    (run.path / "metrics.yaml").write_text(resource("metrics.yaml"), encoding="utf-8")
+    settings = dataclasses.replace(options.settings, models=models, load_report=str(run.load_report))
+    for index, name in enumerate(models):
+        config: dict[str, Any] = {**default_config(), "handler": _plain(settings)}
+        if gpus:
+            config["deviceIds"] = [index]
+        write_directory(run.store / name, config)
+    return run
+
+
+def _make(path: Path | None) -> Path:
+    try:
+        if path is None:
+            return Path(tempfile.mkdtemp(prefix="flashvsr-serve-")).resolve()
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        path = path.resolve()
+        if any(path.iterdir()):
+            raise ServeError(Exit.USAGE, f"run directory {path} is not empty: name a new one")
+        path.chmod(0o700)
+    except OSError as error:
+        raise ServeError(Exit.USAGE, f"run directory {path} cannot be used: {error.strerror}") from error
+    if len(str(path)) > LONGEST_PATH:
+        message = f"run directory {path} is too long for Unix sockets: name one of at most {LONGEST_PATH} characters"
+        raise ServeError(Exit.USAGE, message)
+    return path
+
+
+def _config(options: Options, ports: Ports, run: RunDir, gpus: int) -> str:
+    """Fill the packaged config.properties in."""
+    host = options.host
+    values = {
+        "inference_address": f"http://{host}:{ports.http}",
+        "management_address": f"http://{LOOPBACK}:{ports.management}",
+        "metrics_address": f"http://{host}:{ports.metrics}",
+        "grpc_inference_address": host,
+        "grpc_inference_port": str(ports.grpc),
+        "grpc_management_port": str(ports.grpc_management),
+        "metrics_config": str(run.path / "metrics.yaml"),
+        "number_of_gpu": str(gpus),
+    }
+    lines = []
+    for line in resource("config.properties").splitlines():
+        key = line.partition("=")[0]
+        lines.append(f"{key}={values.pop(key)}" if key in values else line)
+    return "\n".join([*lines, *(f"{key}={value}" for key, value in values.items())]) + "\n"
+
+
+def _plain(settings: Settings) -> dict[str, Any]:
+    """Give the settings as YAML takes them."""
+    return {
+        name: list(value) if isinstance(value, tuple) else value for name, value in dataclasses.asdict(settings).items()
+    }

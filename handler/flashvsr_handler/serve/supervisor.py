@@ -1,0 +1,69 @@
+"""From start to end of a server: wait until it answers, watch it, stop it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+import grpc
+from flashvsr_proto.torchserve.stub import InferenceStub
+
+from flashvsr_handler.serve.errors import Exit, ServeError
+from flashvsr_handler.serve.health import ping
+from flashvsr_handler.serve.process import TorchServe
+from flashvsr_handler.serve.rundir import RunDir
+from flashvsr_handler.serve.signals import StopSignals
+
+PING_TIMEOUT_S: Final = 5.0
+PAUSE_S: Final = 0.2
+
+
+@dataclass(frozen=True, slots=True)
+class Supervisor:
+    """Watches one TorchServe until it is asked to stop."""
+
+    server: TorchServe
+    run: RunDir
+    address: str
+    signals: StopSignals
+
+    def wait_until_ready(self, timeout_s: float) -> dict[str, str]:
+        """Wait for every model to answer a ping; return their devices by name, fewer when it was asked to stop.
+
+        Raises :class:`ServeError` as soon as a model cannot be loaded or Java ends, and at the deadline.
+        """
+        deadline = time.monotonic() + timeout_s
+        devices: dict[str, str] = {}
+        with grpc.insecure_channel(self.address) as channel:
+            stub = InferenceStub(channel)
+            while len(devices) < len(self.run.models) and not self.signals.stop:
+                self._require_alive()
+                if time.monotonic() > deadline:
+                    message = f"no answer within {timeout_s:g} s; see {self.run.logs}, or raise --startup-timeout"
+                    raise ServeError(Exit.NOT_READY, message)
+                name = self.run.models[len(devices)]
+                pong = ping(stub, name, min(PING_TIMEOUT_S, timeout_s))
+                if pong is not None:
+                    devices[name] = pong.device
+                else:
+                    time.sleep(PAUSE_S)
+        return devices
+
+    def watch(self, drain_timeout_s: float, say: Callable[[str], None]) -> Exit:
+        """Wait to be asked to stop, then drain. Raises :class:`ServeError` when Java ends by itself."""
+        while not self.signals.stop:
+            self._require_alive()
+            time.sleep(PAUSE_S)
+        say(f"stopping; running requests have {drain_timeout_s:g} s")
+        if self.server.stop(drain_timeout_s, self.signals.hurry):
+            return Exit.STOPPED
+        say("requests that still ran were cut off")
+        return Exit.KILLED
+
+    def _require_alive(self) -> None:
+        if self.run.load_report.is_file() and (reason := self.run.load_report.read_text(encoding="utf-8")):
+            raise ServeError(Exit.MODEL_FAILED, f"the model cannot be loaded: {reason}")
+        if (how := self.server.ended()) is not None:
+            raise ServeError(Exit.SERVER_DIED, f"TorchServe ended by itself ({how}); see {self.run.logs}")

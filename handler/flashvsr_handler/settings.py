@@ -1,0 +1,97 @@
+"""What an operator chooses: the ``handler`` section of model-config.yaml, then FLASHVSR_* of the environment."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from math import isfinite
+from typing import Final
+
+PREFIX: Final = "FLASHVSR_"
+MIB: Final = 1 << 20
+
+
+class SettingsError(ValueError):
+    """A setting that is unknown or has a value that is not allowed; the text says which and what is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """The handler's settings. Names are those of the file; ``FLASHVSR_MAX_SESSIONS`` overrides ``max_sessions``."""
+
+    weights: str = "builtin"
+    """"builtin" or a folder of weights."""
+    mode: str = "tiny"
+    device: str = "auto"
+    """"auto" is the GPU that TorchServe assigns to the model, else the CPU."""
+    precision: str = "auto"
+    color_fix: str = "adain"
+    seed: int = 0
+    warm_up: bool = True
+    """Run the engine once, on a small picture, before the model says that it is ready."""
+    max_sessions: int = 8
+    state_bytes_budget: int = 0
+    """Bytes that the weights, all sessions' states and one chunk's work may take; 0 = 80 % of what is free at start."""
+    idle_timeout_s: float = 60.0
+    """A session that is silent for longer is closed."""
+    max_pixels: int = 3840 * 2176
+    """The largest output picture, width times height."""
+    max_chunk_frames: int = 128
+    """The most frames that one request may carry."""
+    max_message_bytes: int = 63 * MIB
+    """The largest message either way; 1 MiB below TorchServe's max_request_size and max_response_size."""
+    message_target_bytes: int = 6 * MIB
+    """Output frames are put together into one message up to about this size; 3 to 12 MiB travel fastest."""
+    load_report: str = ""
+    """A file that gets the reason when loading fails; flashvsr-serve reads it. Empty = none."""
+    models: tuple[str, ...] = ("flashvsr0",)
+    """Names of all models of this server, one for each device, told to clients."""
+
+    def __post_init__(self) -> None:
+        for name in ("max_sessions", "max_pixels", "max_chunk_frames", "message_target_bytes"):
+            _require(getattr(self, name) >= 1, name, getattr(self, name), "1 or more")
+        for name in ("seed", "state_bytes_budget"):
+            _require(getattr(self, name) >= 0, name, getattr(self, name), "0 or more")
+        positive = isfinite(self.idle_timeout_s) and 0 < self.idle_timeout_s <= 86_400
+        _require(positive, "idle_timeout_s", self.idle_timeout_s, "more than 0, at most 86400 seconds")
+        allowed = MIB <= self.max_message_bytes <= 2047 * MIB
+        _require(allowed, "max_message_bytes", self.max_message_bytes, f"{MIB} to {2047 * MIB}")
+        _require(bool(self.models), "models", self.models, "one name or more")
+
+    @classmethod
+    def read(cls, section: Mapping[str, object], environment: Mapping[str, str]) -> Settings:
+        """Read the file's section, then let the environment override it. Raises :class:`SettingsError`."""
+        defaults = {field.name: field.default for field in fields(cls)}
+        unknown = sorted(set(section) - set(defaults))
+        if unknown:
+            raise SettingsError(f"Unknown setting {unknown[0]!r}; known: {', '.join(defaults)}.")
+        chosen = dict(section)
+        for name in defaults:
+            if (value := environment.get(PREFIX + name.upper())) is not None:
+                chosen[name] = value
+        return cls(**{name: _convert(name, value, defaults[name]) for name, value in chosen.items()})  # type: ignore[arg-type]
+
+
+def _require(holds: bool, name: str, value: object, allowed: str) -> None:
+    if not holds:
+        raise SettingsError(f"{name} is {value!r}; allowed: {allowed}.")
+
+
+def _convert(name: str, value: object, default: object) -> object:
+    """Turn a YAML value or an environment string into the type of the setting's default."""
+    if isinstance(default, bool):
+        word = str(value).lower()
+        _require(word in ("true", "false", "1", "0"), name, value, "true or false")
+        return word in ("true", "1")
+    if isinstance(default, tuple):
+        parts = value if isinstance(value, list | tuple) else str(value).split(",")
+        return tuple(text for part in parts if (text := str(part).strip()))
+    if isinstance(default, str):
+        return str(value)
+    kind = type(default)
+    try:
+        return kind(value)  # type: ignore[call-arg]
+    except (TypeError, ValueError):
+        raise SettingsError(
+            f"{name} is {value!r}; it must be {'a whole number' if kind is int else 'a number'}."
+        ) from None

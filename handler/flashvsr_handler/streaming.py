@@ -1,0 +1,74 @@
+"""Frames through a session's engine and into answers, piece by piece, so that the first leave early."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import ParamSpec
+
+from flashvsr_proto import wire
+from flashvsr_proto.v1 import stream_pb2 as pb
+
+from flashvsr_handler.protocols import EngineSession, Pictures
+
+Given = ParamSpec("Given")
+
+
+@dataclass(slots=True)
+class Stopwatch:
+    """Seconds that one request spent in each part."""
+
+    decode: float = 0.0
+    engine: float = 0.0
+    encode: float = 0.0
+
+    def timings(self) -> pb.Timings:
+        """The same in whole microseconds, as they travel."""
+        return pb.Timings(
+            decode_us=round(self.decode * 1e6), engine_us=round(self.engine * 1e6), encode_us=round(self.encode * 1e6)
+        )
+
+
+def decoded(message: pb.Frames, watch: Stopwatch) -> Pictures:
+    """Give the frames of a message, uint8 [T, h, w, 3]. Raises :class:`flashvsr_proto.wire.WireError`."""
+    started = time.perf_counter()
+    frames = wire.decode(message)
+    watch.decode += time.perf_counter() - started
+    return frames
+
+
+def pushed(engine: EngineSession, frames: Pictures, piece: int, watch: Stopwatch) -> Iterator[Pictures]:
+    """Push uint8 ``frames`` [T, h, w, 3] in pieces of ``piece``; yield what each gives, when it gives any."""
+    for start in range(0, len(frames), piece):
+        yield from _timed(watch, engine.push, frames[start : start + piece])
+
+
+def finished(engine: EngineSession, watch: Stopwatch) -> Iterator[Pictures]:
+    """End the stream; yield the rest, when there is any."""
+    yield from _timed(watch, engine.finish)
+
+
+def packed(
+    frames: Pictures, opening: pb.Open, first_frame: int, target_bytes: int, watch: Stopwatch
+) -> Iterator[pb.Frames]:
+    """Yield ``frames`` as messages of as many frames as fit ``target_bytes``, one at least."""
+    height, width = frames.shape[1:3]
+    pixel_format = opening.output_format or pb.PIXEL_FORMAT_RGB24
+    each = max(1, target_bytes // sum(wire.plane_sizes(pixel_format, width, height)))
+    for start in range(0, len(frames), each):
+        started = time.perf_counter()
+        part = frames[start : start + each]
+        message = wire.encode(part, pixel_format, opening.output_color, first_frame + start)
+        watch.encode += time.perf_counter() - started
+        yield message
+
+
+def _timed(
+    watch: Stopwatch, call: Callable[Given, Pictures], *args: Given.args, **kwargs: Given.kwargs
+) -> Iterator[Pictures]:
+    started = time.perf_counter()
+    frames = call(*args, **kwargs)
+    watch.engine += time.perf_counter() - started
+    if len(frames):
+        yield frames
