@@ -91,8 +91,10 @@ def read_config(path: Path) -> TrainConfig:
     """Read a configuration. ValueError names an entry that is missing or unknown."""
     with path.open("rb") as file:
         table = tomllib.load(file)
-    parts: dict[str, type] = {"model": ModelConfig, "data": DataConfig, "optim": OptimConfig, "loss": LossConfig}
-    built = {name: _build(kind, table.get(name, {}), f"{path} [{name}]") for name, kind in parts.items()}
+    parts: dict[str, type[Any]] = {"model": ModelConfig, "data": DataConfig, "optim": OptimConfig, "loss": LossConfig}
+    built: dict[str, Any] = {
+        name: _build(kind, table.get(name, {}), f"{path} [{name}]") for name, kind in parts.items()
+    }
     return _build(TrainConfig, table | built, str(path))
 
 

@@ -12,25 +12,29 @@ from train.motion import Random
 BLUR_TAPS = 13
 
 
-def reduce(clips: Tensor, scale: int) -> Tensor:
-    """(batch, 3, frames, H, W) in [0, 1] -> (batch, 3, frames, H / scale, W / scale), PIL's bicubic; not rounded."""
-    small = F.interpolate(_frames(clips), scale_factor=1 / scale, mode="bicubic", antialias=True)
-    return _clips(small, clips).clamp(0, 1)
+class Bicubic:
+    """Resizing of square frames with the filter of PIL's BICUBIC (a = -0.5, antialiased), as two matrix products.
 
+    The same numbers as `F.interpolate`'s, whose CUDA kernel has too few threads for many small frames.
+    """
 
-def enlarge(small: Tensor, scale: int) -> Tensor:
-    """The network's input: (batch, 3, frames, h, w) in [0, 1] -> (..., h * scale, w * scale) in [-1, 1], bicubic."""
-    lq = F.interpolate(_frames(small), scale_factor=float(scale), mode="bicubic", antialias=True)
-    return _clips(lq, small).clamp(0, 1) * 2 - 1
+    def __init__(self, side: int, to: int, device: torch.device) -> None:
+        identity = torch.eye(side)[None, None]
+        self._matrix = F.interpolate(identity, (to, side), mode="bicubic", antialias=True)[0, 0].to(device)
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """(..., side, side) in [0, 1] -> (..., to, to) in [0, 1]."""
+        return (self._matrix @ x @ self._matrix.T).clamp(0, 1)
 
 
 class Degradation:
     """Clips of the truth -> what a network gets: reduced to 8-bit levels, some damaged on the way."""
 
-    def __init__(self, scale: int, random: Random) -> None:
-        self._scale = scale
+    def __init__(self, crop: int, scale: int, random: Random) -> None:
+        device = random.generator.device
         self._random = random
-        self._jpeg = Jpeg(random.generator.device)
+        self._reduce = Bicubic(crop, crop // scale, device)
+        self._jpeg = Jpeg(device)
 
     def __call__(self, clips: Tensor, damaged: int) -> Tensor:
         """(batch, 3, frames, H, W) in [0, 1] -> (batch, 3, frames, H / scale, W / scale) in [0, 1].
@@ -39,11 +43,11 @@ class Degradation:
         """
         random, parts = self._random, []
         if damaged:
-            first = reduce(_blur(clips[:damaged], random), self._scale)
+            first = self._reduce(_blur(clips[:damaged], random))
             strength = random.uniform(0, 1, damaged, 1, 1, 1, 1) ** 2 * (8 / 255)
             first = (first + strength * random.normal(*first.shape)).clamp(0, 1)
             parts.append(self._jpeg(first, random.uniform(55, 98, damaged)))
-        parts.append(reduce(clips[damaged:], self._scale))
+        parts.append(self._reduce(clips[damaged:]))
         return torch.cat(parts).mul(255).round() / 255
 
 
@@ -57,11 +61,3 @@ def _blur(clips: Tensor, random: Random) -> Tensor:
     for kernel, pad in ((taps[..., None], (0, 0, reach, reach)), (taps[:, :, None], (reach, reach, 0, 0))):
         planes = F.conv2d(F.pad(planes, pad, mode="replicate"), kernel, groups=len(clips))
     return planes.transpose(0, 1).reshape(clips.shape)
-
-
-def _frames(clips: Tensor) -> Tensor:
-    return clips.transpose(1, 2).flatten(0, 1)
-
-
-def _clips(frames: Tensor, like: Tensor) -> Tensor:
-    return frames.unflatten(0, (like.shape[0], like.shape[2])).transpose(1, 2)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
@@ -97,10 +98,16 @@ class Average:
         decay = min(self._decay, self._steps / (self._steps + 10))
         torch._foreach_lerp_(self._mean, self._live, 1 - decay)
 
-    @torch.no_grad()
-    def copy_to(self, network: nn.Module) -> None:
-        """Write the averages into a module of the same parameters."""
-        torch._foreach_copy_(list(network.parameters()), self._mean)
+    @contextmanager
+    def applied(self) -> Iterator[None]:
+        """The module has its averaged parameters inside, and its own again afterwards."""
+        own = [p.detach().clone() for p in self._live]
+        with torch.no_grad():
+            torch._foreach_copy_(self._live, self._mean)
+            try:
+                yield
+            finally:
+                torch._foreach_copy_(self._live, own)
 
 
 def learning_rate_factor(step: int, progress: float, warmup_steps: int) -> float:

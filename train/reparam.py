@@ -44,8 +44,11 @@ def parametrise(decoder: nn.Module, first: nn.Conv2d, covariance: Tensor) -> Non
             parametrize.register_parametrization(module, "weight", Centred())
 
 
-def fold(decoder: nn.Module) -> None:
-    """Replace every parametrised weight by what it comes to."""
-    for module in list(decoder.modules()):
+def folded_state(network: nn.Module) -> dict[str, Tensor]:
+    """The state dict that the same network without parametrisations would have."""
+    state = {name: value for name, value in network.state_dict().items() if ".parametrizations." not in name}
+    for name, module in network.named_modules():
         if parametrize.is_parametrized(module):
-            parametrize.remove_parametrizations(module, "weight", leave_parametrized=True)
+            assert isinstance(module.weight, Tensor)
+            state[f"{name}.weight"] = module.weight.detach()
+    return state

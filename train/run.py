@@ -72,7 +72,6 @@ def main() -> None:
     options = _parser().parse_args()
     config = _config(options)
     budget = Budget(options.minutes, options.steps)
-    torch.set_float32_matmul_precision("high")
     torch.backends.cudnn.benchmark = True
     options.out.mkdir(parents=True, exist_ok=True)
     photographs = split(read_sources(options.photos), config.data.held_out).training

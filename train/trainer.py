@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable
 
 import torch
@@ -10,13 +9,13 @@ from torch import Tensor
 
 from train.clips import ClipSynthesizer
 from train.config import TrainConfig
-from train.degrade import Degradation, enlarge
+from train.degrade import Bicubic, Degradation
 from train.loss import clip_loss
 from train.motion import Random
 from train.network import LATENT_STRIDE, LOOK_AHEAD, Network
 from train.optim import Average, Optimiser
 from train.photos import PhotoPool
-from train.reparam import fold, parametrise
+from train.reparam import folded_state, parametrise
 
 LATENT_CHANNELS = 16
 WHITENING_BATCHES = 4
@@ -36,7 +35,8 @@ class Trainer:
         self._config = config
         self._random = Random(generator)
         self._clips = ClipSynthesizer(pool, config.data, config.frames, generator)
-        self._degradation = Degradation(config.scale, self._random)
+        self._degradation = Degradation(config.data.crop, config.scale, self._random)
+        self._enlarge = Bicubic(config.data.crop // config.scale, config.data.crop, device)
         self._network = Network(config.model).to(device)
         decoder = self._network.decoder
         first = decoder.get_submodule("decoder.1")
@@ -69,7 +69,7 @@ class Trainer:
         config = self._config
         clips = self._clips.batch()
         damaged = round(config.data.degraded * config.data.batch)
-        lq = enlarge(self._degradation(clips, damaged), config.scale)
+        lq = self._enlarge(self._degradation(clips, damaged)) * 2 - 1
         truth = clips[:, :, :-LOOK_AHEAD].transpose(1, 2) * 2 - 1
         side = config.data.crop // LATENT_STRIDE
         noise = self._random.normal(len(clips), LATENT_CHANNELS, config.latents, side, side)
@@ -77,10 +77,10 @@ class Trainer:
 
     def averaged(self) -> Network:
         """The network as it is to be served: averaged weights, plain layers, on the CPU."""
-        network = copy.deepcopy(self._network)
-        self._average.copy_to(network)
-        fold(network.decoder)
-        return network.cpu().requires_grad_(False)
+        network = Network(self._config.model)
+        with self._average.applied():
+            network.load_state_dict(folded_state(self._network))
+        return network.requires_grad_(False)
 
     def _forward(self, lq: Tensor, noise: Tensor, truth: Tensor) -> Losses:
         with torch.autocast(lq.device.type, torch.bfloat16, enabled=lq.is_cuda):
