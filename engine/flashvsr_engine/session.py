@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from enum import Enum
 from types import TracebackType
+from typing import Any, overload
 
-import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
@@ -33,6 +34,7 @@ class Session:
     def __init__(self, stream: Stream, state: StreamState) -> None:
         self._stream = stream
         self._phase = _Phase.OPEN
+        self._gives_tensors = False
         self.state = state
 
     @property
@@ -45,6 +47,12 @@ class Session:
         """Frames returned so far."""
         return self.state.frames_out
 
+    @overload
+    def push(self, frames: Tensor) -> Tensor: ...
+
+    @overload
+    def push(self, frames: npt.NDArray[Any]) -> npt.NDArray[Any]: ...
+
     def push(self, frames: Frames) -> Frames:
         """Take frames uint8 (T, h, w, 3), RGB, any T >= 0; return those that are ready, (T', s*h, s*w, 3), T' >= 0.
 
@@ -54,6 +62,7 @@ class Session:
         """
         self._require_open()
         taken = checked(frames, self._stream.geometry)
+        self._gives_tensors = isinstance(frames, Tensor)
         state = self.state
         if len(taken):
             # Copies: the user may change the array after the call.
@@ -61,10 +70,10 @@ class Session:
             waiting = torch.cat((state.pending.to(taken.device), taken)) if len(state.pending) else taken.clone()
             state.pending = waiting
             state.frames_in += len(taken)
-        return self._result(self._run_ready(), like=frames)
+        return self._result(self._run_ready())
 
-    def finish(self) -> Frames:
-        """Return the rest of the stream, as numpy: over its life as many frames came out as went in."""
+    def finish(self) -> Any:
+        """Return the rest of the stream, in the kind of the last push: as many frames came out as went in."""
         self._require_open()
         state = self.state
         chunks = schedule.chunks_for(state.frames_in)
@@ -74,7 +83,7 @@ class Session:
             state.pending = torch.cat((state.pending.to(repeated.device), repeated))
         out = self._run_ready()
         self._release(_Phase.FINISHED)
-        return self._result(out, like=np.empty(0))
+        return self._result(out)
 
     def close(self) -> None:
         """Free the state. Closing twice is fine."""
@@ -101,14 +110,14 @@ class Session:
             made.append(out)
         return made
 
-    def _result(self, made: list[Tensor], like: Frames) -> Frames:
+    def _result(self, made: list[Tensor]) -> Frames:
         geometry, output = self._stream.geometry, self._stream.output
         if not made:
             dtype = torch.uint8 if output == "uint8" else torch.float32
             shape = (0, geometry.out_height, geometry.out_width, 3)
             made = [torch.empty(shape, dtype=dtype, device=self._stream.device)]
         frames = made[0] if len(made) == 1 else torch.cat(made)
-        return frames if isinstance(like, Tensor) else frames.cpu().numpy()
+        return frames if self._gives_tensors else frames.cpu().numpy()
 
     def _require_open(self) -> None:
         if self._phase is not _Phase.OPEN:

@@ -30,7 +30,7 @@ class GoldenCase:
             topk_ratio=float(s["topk_ratio"]),
             kv_ratio=float(s["kv_ratio"]),
             local_range=int(s["local_range"]),
-            block_kv=int(s["block_kv"]),  # type: ignore[arg-type]
+            block_kv=int(s["block_kv"]),
         )
         options: dict[str, Any] = {
             "weights": WEIGHTS,

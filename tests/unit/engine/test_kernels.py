@@ -12,7 +12,8 @@ def plain_attention(
     pairs = mask.repeat_interleave(128, 2).repeat_interleave(block_kv, 3)
     scores = q.double() @ k.double().transpose(2, 3) / q.shape[-1] ** 0.5
     weights = scores.masked_fill(~pairs, float("-inf")).softmax(-1).nan_to_num(0)
-    return (weights @ v.double()).float()
+    out: torch.Tensor = (weights @ v.double()).float()
+    return out
 
 
 def random_qkv(batch: int, heads: int, queries: int, keys: int) -> list[torch.Tensor]:

@@ -148,9 +148,11 @@ def test_float_output_is_the_uint8_one_before_rounding(engine: FlashVSREngine) -
 
 def test_tensors_are_accepted_and_returned(engine: FlashVSREngine) -> None:
     frames = video(25)
-    out = engine.open(32, 24).push(torch.from_numpy(frames))
+    session = engine.open(32, 24)
+    out, rest = session.push(torch.from_numpy(frames)), session.finish()
     assert isinstance(out, torch.Tensor)
-    assert np.array_equal(out.numpy(), engine.open(32, 24).push(frames))
+    assert isinstance(rest, torch.Tensor)
+    assert np.array_equal(torch.cat((out, rest)).numpy(), run(engine, frames, []))
 
 
 def test_the_caller_may_reuse_its_array(engine: FlashVSREngine) -> None:

@@ -1,0 +1,57 @@
+# Everything starts here: `make help`. Each target sets up what it needs.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.ready
+ROOMS := proto engine handler client
+TYPED := $(foreach room,$(ROOMS),$(room)/flashvsr_$(room)) train bench tests
+INPUT ?=
+ARGS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test lint type unit proto mar serve bench constraints clean
+
+help: ## Show this list
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
+
+setup: $(STAMP) ## Make the virtual environment and install the four packages and the tools into it
+
+$(STAMP): pyproject.toml constraints.txt $(ROOMS:%=%/pyproject.toml)
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; set PYTHON=...")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --upgrade --constraint constraints.txt pip
+	$(BIN)/pip install --quiet --constraint constraints.txt --group dev $(ROOMS:%=--editable ./%)
+	@touch $@
+
+demo: setup ## Upscale a clip 4x over a real server; INPUT=file for your own video
+	$(BIN)/python -m flashvsr_client.demo $(if $(INPUT),"$(INPUT)") $(ARGS)
+
+test: lint type unit ## Lint, types and all tests that need no GPU
+
+lint: setup ## Check style and formatting
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+type: setup ## Check types
+	$(BIN)/mypy $(TYPED)
+
+unit: setup
+	$(BIN)/python -m pytest -m "not gpu" $(ARGS)
+
+proto: setup ## Generate the protobuf code anew
+	$(BIN)/python proto/generate.py
+
+mar: setup ## Build model_store/flashvsr.mar for a TorchServe of your own
+	$(BIN)/python -m flashvsr_handler.archive model_store/flashvsr.mar
+
+serve: setup ## Run the server in the foreground; options in ARGS
+	$(BIN)/flashvsr-serve $(ARGS)
+
+bench: setup ## Measure the engine on this machine
+	$(BIN)/python -m bench.engine $(ARGS)
+
+constraints: setup ## Write down the versions that are installed now
+	$(BIN)/python -m pip freeze --exclude-editable --all | grep -vE '^(nvidia|cuda)-' > constraints.txt
+
+clean: ## Remove the virtual environment and everything built
+	rm -rf $(VENV) .demo .mypy_cache .ruff_cache .pytest_cache .hypothesis model_store/*.mar
