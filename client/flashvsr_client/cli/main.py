@@ -39,9 +39,18 @@ def run(arguments: list[str] | None = None) -> int:
         click.echo(f"flashvsr: {' '.join(str(error).split())}", err=True)
         return error.exit_code
     except click.ClickException as error:
-        error.show()
+        click.echo(_line(error), err=True)
         return error.exit_code
     except (click.Abort, KeyboardInterrupt):
         click.echo("flashvsr: interrupted; no output was written", err=True)
         return EXIT_INTERRUPTED
     return result if isinstance(result, int) else EXIT_OK
+
+
+def _line(error: click.ClickException) -> str:
+    """Put a usage error on one line; click's answer to a bare `flashvsr` is the help itself and stays as it is."""
+    message = error.format_message()
+    if "\n" in message:
+        return message
+    where = error.ctx.command_path if isinstance(error, click.UsageError) and error.ctx else "flashvsr"
+    return f"flashvsr: {message.rstrip('.')}; see `{where} --help`"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from fractions import Fraction
+from io import BytesIO
 from pathlib import Path
 from typing import cast
 
@@ -12,6 +13,7 @@ from av.audio.stream import AudioStream
 from av.container import InputContainer, OutputContainer
 
 from flashvsr_client.errors import InputError, OutputError
+from flashvsr_client.media.output import MUXERS
 
 
 class AudioCopy:
@@ -67,11 +69,21 @@ def _added(stream: AudioStream, output: OutputContainer, target: Path) -> AudioS
     try:
         copy = output.add_stream_from_template(stream)
     except ValueError as error:
+        others = [suffix for suffix, muxer in MUXERS.items() if _holds(muxer, stream)]
+        rename = f"name the output {' or '.join(others)}, or " if others else ""
         raise OutputError(
-            f"{target.suffix} cannot hold the input's audio ({stream.codec_context.name}): "
-            "name the output .mkv, or give --no-audio"
+            f"{target.suffix} cannot hold the input's audio ({stream.codec_context.name}): {rename}give --no-audio"
         ) from error
     if language := stream.metadata.get("language"):
         copy.metadata["language"] = language
     copy.disposition = stream.disposition
     return copy
+
+
+def _holds(muxer: str, stream: AudioStream) -> bool:
+    with av.open(BytesIO(), "w", format=muxer) as trial:
+        try:
+            trial.add_stream_from_template(stream)
+        except ValueError:
+            return False
+        return True

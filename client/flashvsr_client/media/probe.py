@@ -56,6 +56,7 @@ def probe(path: Path) -> VideoInfo:
         width, height = (frame.height, frame.width) if turns % 2 else (frame.width, frame.height)
         aspect = stream.sample_aspect_ratio or Fraction(1)
         rate = stream.average_rate or stream.guessed_rate or _DEFAULT_RATE
+        time_base = stream.time_base or 1 / rate
         return VideoInfo(
             path=path,
             width=width,
@@ -63,18 +64,18 @@ def probe(path: Path) -> VideoInfo:
             quarter_turns=turns,
             pixel_aspect=1 / aspect if turns % 2 else aspect,
             rate=rate,
-            time_base=stream.time_base or 1 / rate,
-            origin=_origin(container, stream, frame),
+            time_base=time_base,
+            origin=_origin(container, time_base),
             frames=_estimate(container, stream, rate),
             colors=colors_of(frame),
             audio_codecs=tuple(audio.codec_context.name for audio in container.streams.audio),
         )
 
 
-def _origin(container: InputContainer, stream: VideoStream, frame: av.VideoFrame) -> int:
+def _origin(container: InputContainer, time_base: Fraction) -> int:
     if Flags.ts_discont not in Flags(container.format.flags):
         return 0
-    return frame.pts or stream.start_time or 0
+    return round(Fraction(container.start_time or 0, av.time_base) / time_base)
 
 
 def _estimate(container: InputContainer, stream: VideoStream, rate: Fraction) -> int | None:
