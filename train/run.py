@@ -8,6 +8,7 @@ import math
 import time
 from collections.abc import Iterator
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 
 import torch
@@ -25,6 +26,14 @@ DEAD_RATIO = 0.995
 
 class DeadRunError(Exception):
     """The network's output is that of bicubic interpolation, or no number at all: start again, with other settings."""
+
+
+def header(trainer: Trainer, photographs: int) -> str:
+    """The first line of the log: what trains, where, and on how much."""
+    device = trainer.device
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else "a CPU"
+    entry = {"device": name, "torch": torch.__version__, "parameters": trainer.parameters, "photographs": photographs}
+    return json.dumps(entry)
 
 
 def train(trainer: Trainer, budget: Budget, out: Path, log_every: int, checkpoint_minutes: float) -> Iterator[str]:
@@ -77,8 +86,12 @@ def main() -> None:
     photographs = split(read_sources(options.photos), config.data.held_out).training
     pool = PhotoPool((read_picture(options.photos / p.name) for p in photographs), torch.device(options.device))
     trainer = Trainer(config, pool, compiled=not options.no_compile)
-    with (options.out / "log.jsonl").open("a", buffering=1) as log:
-        for line in train(trainer, budget, options.out, options.log_every, options.checkpoint_minutes):
+    lines = chain(
+        [header(trainer, len(photographs))],
+        train(trainer, budget, options.out, options.log_every, options.checkpoint_minutes),
+    )
+    with (options.out / "log.jsonl").open("w", buffering=1) as log:
+        for line in lines:
             print(line, flush=True)
             log.write(line + "\n")
 

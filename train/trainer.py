@@ -49,6 +49,16 @@ class Trainer:
         if compiled:
             self._losses = torch.compile(self._forward, dynamic=False)
 
+    @property
+    def device(self) -> torch.device:
+        """Where it trains."""
+        return self._random.generator.device
+
+    @property
+    def parameters(self) -> int:
+        """How many numbers are trained."""
+        return sum(p.numel() for p in self._network.parameters())
+
     def step(self, progress: float) -> Losses:
         """One optimiser step at this part of the run; returns its loss and bicubic's, both on the device."""
         batches = self._config.optim.batches(progress)
