@@ -34,7 +34,7 @@ class _Sent:
     index: int
     message: bytes
     call: Call
-    round: int
+    retries: int
 
 
 class RpcStream:
@@ -50,7 +50,7 @@ class RpcStream:
         self._next_index = 0
         self._frames_sent = 0
         self._allowed = 0
-        self._round = 0  # of retries: a call sent before the last one was answered out of order
+        self._retries = 0  # chunks that took several attempts: a call sent before the last attempt came out of order
         self._unaccepted: Channel[None] = Channel(1)
         self._accepted = iter(self._unaccepted)
         self._sent: Channel[_Sent] = Channel(_IN_FLIGHT)
@@ -99,7 +99,8 @@ class RpcStream:
         request.chunk_index = self._next_index
         message = self._addressed(request).SerializeToString()
         self._unaccepted.put(None)
-        self._sent.put(_Sent(self._next_index, message, self._start(message), self._round))
+        retries = self._retries  # read before the call starts: a call that is too old is sent again, never too few
+        self._sent.put(_Sent(self._next_index, message, self._start(message), retries))
         self._next_index += 1
 
     def _start(self, message: bytes) -> Call:
@@ -112,7 +113,7 @@ class RpcStream:
 
     def _answer(self, sent: _Sent) -> Iterator[Frames]:
         """Give the frames of one chunk's answer, each once, over as many attempts as that takes."""
-        call = sent.call if sent.round == self._round else self._start(sent.message)
+        call = sent.call if sent.retries == self._retries else self._start(sent.message)
         given = 0
         for attempt in count(1):
             position = 0
@@ -123,6 +124,7 @@ class RpcStream:
                     if len(fresh):
                         given = position
                         yield fresh
+                self._retries += attempt > 1
                 return
             except AttemptError as failure:
                 self._before_retry(failure, attempt)
@@ -133,7 +135,6 @@ class RpcStream:
         if not self._closing.is_set():
             if failure.retry_after is None or attempt >= self._retry.attempts:
                 raise failure.error from failure
-            self._round += 1
             self._closing.wait(max(failure.retry_after, self._retry.delay(attempt)))
         if self._closing.is_set():
             raise StreamClosedError("the stream was closed before its end") from failure
