@@ -19,6 +19,8 @@ import yaml
 
 CONFIG: Final = "model-config.yaml"
 MANIFEST: Final = "MAR-INF/MANIFEST.json"
+CREATED: Final = "01/01/1980 00:00:00"
+"""TorchServe wants a date; a fixed one makes the same archive from the same package."""
 
 
 def default_config() -> dict[str, Any]:
@@ -40,7 +42,10 @@ def manifest(model_name: str) -> str:
         "handler": "flashvsr_handler.entry",
         "configFile": CONFIG,
     }
-    return json.dumps({"runtime": "python", "archiverVersion": "0.12.0", "model": model}, indent=2) + "\n"
+    return (
+        json.dumps({"runtime": "python", "createdOn": CREATED, "archiverVersion": "0.12.0", "model": model}, indent=2)
+        + "\n"
+    )
 
 
 def write_directory(folder: Path, config: Mapping[str, Any]) -> None:

@@ -6,23 +6,24 @@ import logging
 import os
 import threading
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any, Final
 
 from flashvsr_engine.errors import EngineError
+from flashvsr_proto.torchserve.stub import MANY_ANSWERS, ONE_ANSWER
 from flashvsr_proto.v1 import stream_pb2 as pb
 from ts.handler_utils.utils import send_intermediate_predict_response  # type: ignore[import-untyped]
 from ts.metrics.metric_type_enum import MetricTypes  # type: ignore[import-untyped]
 
 from flashvsr_handler import model
+from flashvsr_handler.reports import Reports
 from flashvsr_handler.service import Service
-from flashvsr_handler.settings import Settings, SettingsError
+from flashvsr_handler.settings import Settings
 
 HOUSEKEEPING_S: Final = 1.0
 EXIT_DEVICE_LOST: Final = 70
 """The worker leaves; TorchServe starts another, with a clean CUDA context."""
-INPUT_KEYS: Final = ("data", "body")
-"""Where the message lies: in a gRPC request's input map, or in an HTTP request."""
+HTTP_BODY: Final = "body"
+"""Where TorchServe puts the body of an HTTP request."""
 
 logger = logging.getLogger(__name__)
 
@@ -32,41 +33,47 @@ class FlashVSRHandler:
 
     def __init__(self) -> None:
         self._service: Service | None = None
+        self._reports = Reports(None, "")
 
     def initialize(self, context: Any) -> None:
         """Load the model as the ``handler`` section of model-config.yaml and the environment say."""
         self._start_housekeeping()
         section = (context.model_yaml_config or {}).get("handler") or {}
         settings = Settings.read(section, os.environ)
-        try:
-            loaded = model.load(settings, context.system_properties.get("gpu_id"))
-        except (EngineError, SettingsError) as error:
-            if settings.load_report:
-                Path(settings.load_report).write_text(str(error), encoding="utf-8")
-            raise
+        self._reports = Reports.under(settings.report_dir, context.model_name)
+        with self._reports.working():
+            try:
+                loaded = model.load(settings, context.system_properties.get("gpu_id"))
+            except (EngineError, OSError) as error:
+                self._reports.failed(str(error))
+                raise
         self._service = Service(loaded.engine, loaded.device, loaded.budget_bytes, settings)
         logger.info("Loaded %s on %s", loaded.engine.name, loaded.device)
 
     def handle(self, data: list[Mapping[str, bytes | bytearray]], context: Any) -> list[bytes]:
         """Answer one request (batchSize is 1): all messages but the last leave early, the last is returned."""
+        with self._reports.working():
+            last = self._answer(data[0], context)
+        context.set_response_header(0, "ts_stream_next", "false")  # without it the worker dies
+        return [last.SerializeToString()]
+
+    def _answer(self, inputs: Mapping[str, bytes | bytearray], context: Any) -> pb.StreamResponse:
         assert self._service is not None
         if context.get_sequence_id(0) is not None:
-            return [_not_here("StreamPredictions2 is not served: use Predictions or StreamPredictions.")]
-        payload = next((bytes(data[0][key]) for key in INPUT_KEYS if key in data[0]), None)
-        if payload is None:
-            return [_not_here(f"The request has no input {INPUT_KEYS[0]!r}: put one serialised StreamRequest there.")]
-        last: pb.StreamResponse | None = None
-        for response in self._service.handle(payload):
-            if last is not None:
-                message = last.SerializeToString()
-                send_intermediate_predict_response([message], context.request_ids, "", 200, context)
+            return _refusal("StreamPredictions2 is not served: use Predictions or StreamPredictions.")
+        key = next((key for key in (MANY_ANSWERS, ONE_ANSWER, HTTP_BODY) if key in inputs), None)
+        if key is None:
+            return _refusal(f"The request has no input {ONE_ANSWER!r}: put one serialised StreamRequest there.")
+        answer = self._service.handle(bytes(inputs[key]), many=key == MANY_ANSWERS)
+        last = next(answer)
+        for response in answer:
+            message = last.SerializeToString()
+            send_intermediate_predict_response([message], context.request_ids, "", 200, context)
             last = response
-        assert last is not None
         self._publish(context)
         if self._service.device_lost:
             os._exit(EXIT_DEVICE_LOST)
-        context.set_response_header(0, "ts_stream_next", "false")  # without it the worker dies
-        return [last.SerializeToString()]
+        return last
 
     def _publish(self, context: Any) -> None:
         assert self._service is not None
@@ -87,6 +94,5 @@ class FlashVSRHandler:
                 logger.info("%d silent sessions expired", expired)
 
 
-def _not_here(message: str) -> bytes:
-    error = pb.Error(code=pb.ERROR_CODE_INVALID_REQUEST, message=message)
-    return pb.StreamResponse(error=error).SerializeToString()
+def _refusal(message: str) -> pb.StreamResponse:
+    return pb.StreamResponse(error=pb.Error(code=pb.ERROR_CODE_INVALID_REQUEST, message=message))

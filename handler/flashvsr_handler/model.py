@@ -34,6 +34,7 @@ def load(settings: Settings, gpu: int | None) -> LoadedModel:
     assigned = settings.device == "auto" and gpu is not None and torch.cuda.is_available()
     config = EngineConfig(
         weights=settings.weights,
+        version=settings.version or None,  # type: ignore[arg-type]
         mode=settings.mode,  # type: ignore[arg-type]  # checked by EngineConfig
         precision=settings.precision,  # type: ignore[arg-type]
         device=f"cuda:{gpu}" if assigned else settings.device,

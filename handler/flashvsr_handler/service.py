@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Iterator
+from typing import Final
 
 from flashvsr_engine.errors import ConfigError
 from flashvsr_proto import wire
@@ -20,6 +21,7 @@ from flashvsr_handler.settings import Settings
 
 logger = logging.getLogger(__name__)
 Responses = Iterator[pb.StreamResponse]
+MANY_ANSWERS: Final = ("frames", "flush", "clip")
 
 
 class Service:
@@ -46,12 +48,15 @@ class Service:
         """Whether the engine's process has to be replaced: no call to its device can succeed any more."""
         return self._runner.device_lost
 
-    def handle(self, data: bytes) -> Responses:
-        """Answer one serialised StreamRequest; an `error`, when there is one, comes last. Raises nothing."""
+    def handle(self, data: bytes, *, many: bool) -> Responses:
+        """Answer one serialised StreamRequest; an `error`, when there is one, comes last. Raises nothing.
+
+        ``many``: the caller takes several messages; without it the answer is exactly one.
+        """
         request = pb.StreamRequest()
         try:
             request = wire.parse(pb.StreamRequest, data)
-            for response in self._answer(request):
+            for response in self._answer(request, many):
                 yield self._addressed(response, request)
         except Exception as error:  # noqa: BLE001 - the boundary: whatever went wrong, the client gets an answer
             self.metrics.record(Metric.REFUSED, 1)
@@ -63,12 +68,15 @@ class Service:
         """Close the sessions that were silent for too long; return how many."""
         return self.store.expire()
 
-    def _answer(self, request: pb.StreamRequest) -> Responses:
+    def _answer(self, request: pb.StreamRequest, many: bool) -> Responses:
         if request.protocol_version != wire.PROTOCOL_VERSION:
             raise UnsupportedVersion(
                 f"Protocol version {request.protocol_version}: this server speaks {wire.PROTOCOL_VERSION}."
             )
-        match request.WhichOneof("body"):
+        body = request.WhichOneof("body")
+        if body in MANY_ANSWERS and not many:
+            raise InvalidRequest(f"{body} has several answers: send it as input 'stream' over StreamPredictions.")
+        match body:
             case "open":
                 yield self._open(request.open)
             case "frames":

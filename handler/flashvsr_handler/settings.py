@@ -21,6 +21,8 @@ class Settings:
 
     weights: str = "builtin"
     """"builtin" or a folder of weights."""
+    version: str = ""
+    """Of the weights, 1.0 or 1.1; empty = as their manifest says."""
     mode: str = "tiny"
     device: str = "auto"
     """"auto" is the GPU that TorchServe assigns to the model, else the CPU."""
@@ -42,8 +44,8 @@ class Settings:
     """The largest message either way; 1 MiB below TorchServe's max_request_size and max_response_size."""
     message_target_bytes: int = 6 * MIB
     """Output frames are put together into one message up to about this size; 3 to 12 MiB travel fastest."""
-    load_report: str = ""
-    """A file that gets the reason when loading fails; flashvsr-serve reads it. Empty = none."""
+    report_dir: str = ""
+    """Where the worker says that it works, and why it could not load; flashvsr-serve reads it. Empty = nowhere."""
     models: tuple[str, ...] = ("flashvsr0",)
     """Names of all models of this server, one for each device, told to clients."""
 

@@ -112,7 +112,10 @@ def decode(message: pb.Frames) -> Pictures:
 
 
 def resolve(color: pb.ColorTags | None, height: int) -> pb.ColorTags:
-    """Fill unspecified tags in: BT.709 from 720 lines up, else BT.601; limited range."""
+    """Fill unspecified tags in: BT.709 from 720 lines up, else BT.601; limited range.
+
+    Raises :class:`WireError` for a matrix or a range that is none of ours.
+    """
     tags = pb.ColorTags()
     if color is not None:
         tags.CopyFrom(color)
@@ -120,6 +123,10 @@ def resolve(color: pb.ColorTags | None, height: int) -> pb.ColorTags:
         tags.matrix = pb.COLOR_MATRIX_BT709 if height >= 720 else pb.COLOR_MATRIX_BT601
     if tags.range == pb.COLOR_RANGE_UNSPECIFIED:
         tags.range = pb.COLOR_RANGE_LIMITED
+    if tags.matrix not in _WEIGHTS:
+        raise WireError(f"color.matrix {tags.matrix}: use BT601 (1), BT709 (2) or BT2020 (3)")
+    if tags.range not in (pb.COLOR_RANGE_LIMITED, pb.COLOR_RANGE_FULL):
+        raise WireError(f"color.range {tags.range}: use LIMITED (1) or FULL (2)")
     return tags
 
 
@@ -134,9 +141,5 @@ def _checked_sizes(message: pb.Frames) -> tuple[int, ...]:
     return sizes
 
 
-def _matrix(color: pb.ColorTags) -> yuv.Matrix:
-    if color.matrix not in _WEIGHTS:
-        raise WireError(f"color.matrix {color.matrix}: use BT601 (1), BT709 (2) or BT2020 (3)")
-    if color.range not in (pb.COLOR_RANGE_LIMITED, pb.COLOR_RANGE_FULL):
-        raise WireError(f"color.range {color.range}: use LIMITED (1) or FULL (2)")
-    return yuv.Matrix(*_WEIGHTS[color.matrix], full_range=color.range == pb.COLOR_RANGE_FULL)
+def _matrix(resolved: pb.ColorTags) -> yuv.Matrix:
+    return yuv.Matrix(*_WEIGHTS[resolved.matrix], full_range=resolved.range == pb.COLOR_RANGE_FULL)

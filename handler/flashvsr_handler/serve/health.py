@@ -8,12 +8,23 @@ from flashvsr_proto.torchserve.stub import InferenceStub, request
 from flashvsr_proto.v1 import stream_pb2 as pb
 
 
-def ping(stub: InferenceStub, model_name: str, timeout_s: float) -> pb.Pong | None:
-    """Ask the handler of a model; None while it does not answer."""
-    message = pb.StreamRequest(protocol_version=wire.PROTOCOL_VERSION, ping=pb.Ping())
-    try:
-        answer = stub.predictions(request(model_name, message.SerializeToString()), timeout=timeout_s)
-    except grpc.RpcError:
-        return None
-    response = wire.parse(pb.StreamResponse, answer.prediction)
-    return response.pong if response.HasField("pong") else None
+class Ping:
+    """One ping on its way to the handler of a model, which holds it back while the model loads."""
+
+    def __init__(self, stub: InferenceStub, model_name: str, timeout_s: float) -> None:
+        message = pb.StreamRequest(protocol_version=wire.PROTOCOL_VERSION, ping=pb.Ping())
+        self._call = stub.predictions.future(request(model_name, message.SerializeToString()), timeout=timeout_s)
+
+    @property
+    def done(self) -> bool:
+        """Whether it came back, in whatever way."""
+        return self._call.done()
+
+    def pong(self) -> pb.Pong | None:
+        """Give what the handler answered; None when it was not reached."""
+        try:
+            answer = self._call.result()
+        except grpc.RpcError:
+            return None
+        response = wire.parse(pb.StreamResponse, answer.prediction)
+        return response.pong if response.HasField("pong") else None

@@ -34,7 +34,7 @@ def parse(arguments: Sequence[str] | None, environment: Mapping[str, str]) -> Op
     Raises :class:`ServeError` for a setting that is not allowed; argparse exits with code 2 for a wrong option.
     """
     given = vars(_parser().parse_args(arguments))
-    names = ("weights", "mode", "device", "precision", "color_fix", "max_sessions", "idle_timeout_s")
+    names = ("weights", "version", "mode", "device", "precision", "color_fix", "max_sessions", "idle_timeout_s")
     chosen: dict[str, Any] = {name: given[name] for name in names if given[name] is not None}
     rest = {name: value for name, value in environment.items() if name.removeprefix(PREFIX).lower() not in chosen}
     try:
@@ -58,6 +58,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--grpc-port", type=_port, default=7070, help="gRPC, and the next for its management; 0 = any free")
     add("--http-port", type=_port, default=8080, help="HTTP, and the next two for management and metrics; 0 = any free")
     add("--weights", help="builtin, or a folder of weights")
+    add("--weights-version", dest="version", help="1.0 or 1.1, for a folder whose manifest does not say it")
     add("--mode", help="tiny or tiny-long")
     add("--device", help="auto (every GPU, else the CPU), cpu, cuda:0, ...")
     add("--precision", help="auto, bf16, fp16 or fp32")
@@ -67,7 +68,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--run-dir", type=Path, help="where configuration, sockets and logs go (default: a temporary directory)")
     add("--startup-timeout", type=float, default=600, dest="startup_timeout_s", metavar="SECONDS")
     add("--drain-timeout", type=float, default=30, dest="drain_timeout_s", metavar="SECONDS")
-    add("--log-level", choices=("error", "warn", "info"), default="error", help="of what TorchServe tells stderr")
+    add("--log-level", choices=("quiet", "warn", "info"), default="quiet", help="of TorchServe on stderr")
     return parser
 
 

@@ -18,6 +18,8 @@ from flashvsr_handler.serve.rundir import RunDir
 from flashvsr_handler.settings import PREFIX
 
 PR_SET_PDEATHSIG: Final = 1
+QUIET: Final = "quiet"
+"""The log level at which TorchServe has nothing on stderr; all is in the run directory's logs."""
 POLL_S: Final = 0.05
 DROPPED: Final = ("TS_CONFIG_FILE", "METRICS_CONFIG", "TEMP")
 """Variables that would make TorchServe read something other than the run directory."""
@@ -36,15 +38,17 @@ class TorchServe:
                 if os.getppid() != parent:
                     os._exit(1)
 
-        self._process = subprocess.Popen(
-            _command(java, run, log_level),
-            cwd=run.path,
-            env=_environment(run, environment),
-            stdin=subprocess.DEVNULL,
-            stdout=sys.stderr,
-            start_new_session=True,
-            preexec_fn=die_with_parent,
-        )
+        with (run.logs / "java.log").open("wb") as log:
+            self._process = subprocess.Popen(
+                _command(java, run, log_level),
+                cwd=run.path,
+                env=_environment(run, environment),
+                stdin=subprocess.DEVNULL,
+                stdout=log if log_level == QUIET else sys.stderr,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+                preexec_fn=die_with_parent,
+            )
 
     @property
     def pid(self) -> int:
@@ -85,7 +89,7 @@ def _command(java: str, run: RunDir, log_level: str) -> list[str]:
         f"-Dmodel_server_home={home}",
         f"-Djava.io.tmpdir={run.tmp}",
         f"-Dlog4j.configurationFile={run.logging.as_uri()}",
-        f"-Dflashvsr.log.level={log_level}",
+        f"-Dflashvsr.log.level={'error' if log_level == QUIET else log_level}",
         *_vmargs(run.config),
         *("-cp", f"{home}/ts/frontend/*"),
         "org.pytorch.serve.ModelServer",

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from flashvsr_handler.archive import default_config, resource, write_directory
+from flashvsr_handler.reports import Reports
 from flashvsr_handler.serve.errors import Exit, ServeError
 from flashvsr_handler.serve.options import Options
 from flashvsr_handler.serve.ports import LOOPBACK, Ports
@@ -50,22 +51,25 @@ class RunDir:
         return self.path / "logs"
 
     @property
-    def load_report(self) -> Path:
-        """Why a model could not be loaded; absent while all is well."""
-        return self.path / "load-error.txt"
+    def reports(self) -> Path:
+        """What the workers report of themselves."""
+        return self.path / "reports"
+
+    def reports_of(self, model_name: str) -> Reports:
+        """What the worker of that model reports."""
+        return Reports(self.reports, model_name)
 
 
 def write_run_dir(options: Options, ports: Ports, gpus: int) -> RunDir:
     """Make the directory with everything that TorchServe reads. Raises :class:`ServeError` when it cannot be used."""
     models = tuple(f"flashvsr{index}" for index in range(max(1, gpus)))
     run = RunDir(_make(options.run_dir), models)
-    run.load_report.unlink(missing_ok=True)
-    for folder in (run.tmp, run.logs, run.store):
-        folder.mkdir(exist_ok=True)
+    for folder in (run.tmp, run.logs, run.store, run.reports):
+        folder.mkdir()
     run.config.write_text(_config(options, ports, run, gpus), encoding="utf-8")
     run.logging.write_text(resource("log4j2.xml"), encoding="utf-8")
     (run.path / "metrics.yaml").write_text(resource("metrics.yaml"), encoding="utf-8")
-    settings = dataclasses.replace(options.settings, models=models, load_report=str(run.load_report))
+    settings = dataclasses.replace(options.settings, models=models, report_dir=str(run.reports))
     for index, name in enumerate(models):
         config: dict[str, Any] = {**default_config(), "handler": _plain(settings)}
         if gpus:

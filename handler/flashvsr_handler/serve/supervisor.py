@@ -9,14 +9,14 @@ from typing import Final
 
 import grpc
 from flashvsr_proto.torchserve.stub import InferenceStub
+from flashvsr_proto.v1 import stream_pb2 as pb
 
 from flashvsr_handler.serve.errors import Exit, ServeError
-from flashvsr_handler.serve.health import ping
+from flashvsr_handler.serve.health import Ping
 from flashvsr_handler.serve.process import TorchServe
 from flashvsr_handler.serve.rundir import RunDir
 from flashvsr_handler.serve.signals import StopSignals
 
-PING_TIMEOUT_S: Final = 5.0
 PAUSE_S: Final = 0.2
 
 
@@ -38,17 +38,11 @@ class Supervisor:
         devices: dict[str, str] = {}
         with grpc.insecure_channel(self.address) as channel:
             stub = InferenceStub(channel)
-            while len(devices) < len(self.run.models) and not self.signals.stop:
-                self._require_alive()
-                if time.monotonic() > deadline:
-                    message = f"no answer within {timeout_s:g} s; see {self.run.logs}, or raise --startup-timeout"
-                    raise ServeError(Exit.NOT_READY, message)
-                name = self.run.models[len(devices)]
-                pong = ping(stub, name, min(PING_TIMEOUT_S, timeout_s))
-                if pong is not None:
-                    devices[name] = pong.device
-                else:
-                    time.sleep(PAUSE_S)
+            for name in self.run.models:
+                while name not in devices and not self.signals.stop:
+                    pong = self._ping(Ping(stub, name, timeout_s), deadline)
+                    if pong is not None:
+                        devices[name] = pong.device
         return devices
 
     def watch(self, drain_timeout_s: float, say: Callable[[str], None]) -> Exit:
@@ -62,8 +56,21 @@ class Supervisor:
         say("requests that still ran were cut off")
         return Exit.KILLED
 
+    def _ping(self, ping: Ping, deadline: float) -> pb.Pong | None:
+        """Wait for a ping while all is well; None when it did not get through."""
+        while True:
+            self._require_alive()
+            if time.monotonic() > deadline:
+                raise ServeError(Exit.NOT_READY, f"no answer in time; see {self.run.logs}, or raise --startup-timeout")
+            time.sleep(PAUSE_S)
+            if ping.done:
+                return ping.pong()
+            if self.signals.stop:
+                return None
+
     def _require_alive(self) -> None:
-        if self.run.load_report.is_file() and (reason := self.run.load_report.read_text(encoding="utf-8")):
-            raise ServeError(Exit.MODEL_FAILED, f"the model cannot be loaded: {reason}")
+        for name in self.run.models:
+            if (reason := self.run.reports_of(name).failure()) is not None:
+                raise ServeError(Exit.MODEL_FAILED, f"the model cannot be loaded: {reason}")
         if (how := self.server.ended()) is not None:
             raise ServeError(Exit.SERVER_DIED, f"TorchServe ended by itself ({how}); see {self.run.logs}")

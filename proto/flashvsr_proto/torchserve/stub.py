@@ -14,12 +14,16 @@ from flashvsr_proto.torchserve.inference_pb2 import (
 )
 
 SERVICE: Final = "org.pytorch.serve.grpc.inference.InferenceAPIsService"
-INPUT_KEY: Final = "data"
+ONE_ANSWER: Final = "data"
+"""Input under which a message travels that gets one answer: open, close, ping."""
+MANY_ANSWERS: Final = "stream"
+"""Input of frames, flush and clip, over StreamPredictions alone. The handler is not told which call it answers, and
+a second message to a unary call ends TorchServe's worker thread: the name of the input is the caller's word for it."""
 
 
-def request(model_name: str, message: bytes) -> PredictionsRequest:
-    """Wrap a serialised ``StreamRequest`` for the model of that name."""
-    return PredictionsRequest(model_name=model_name, input={INPUT_KEY: message})
+def request(model_name: str, message: bytes, *, stream: bool = False) -> PredictionsRequest:
+    """Wrap a serialised ``StreamRequest`` for the model of that name; ``stream`` for ``stream_predictions``."""
+    return PredictionsRequest(model_name=model_name, input={MANY_ANSWERS if stream else ONE_ANSWER: message})
 
 
 class InferenceStub:
