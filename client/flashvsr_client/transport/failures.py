@@ -29,6 +29,8 @@ def of_status(failure: grpc.RpcError, server: str, *, in_session: bool) -> Attem
     if "Worker died" in details:  # comes as INTERNAL or as RESOURCE_EXHAUSTED: read the text before the code
         lost = f"the worker of the server at {server} died or gave no answer in time{_RESTART}"
         return AttemptError(SessionLostError(lost) if in_session else ServerError(lost))
+    if "Model not found" in details:
+        return AttemptError(ServerError(f"the server at {server} serves no FlashVSR model: is this a flashvsr-serve?"))
     if "no worker" in details:
         return AttemptError(ServerBusyError(f"the server at {server} has no free worker: try again in a while"), 1.0)
     if code is grpc.StatusCode.UNAVAILABLE:
@@ -76,7 +78,6 @@ def _final(code: grpc.StatusCode, details: str, server: str, *, in_session: bool
         return ServerBusyError(f"the server at {server} is busy: {details}; try again in a while")
     remedy = {
         grpc.StatusCode.CANCELLED: "it cancels requests above its max_request_size",
-        grpc.StatusCode.NOT_FOUND: "it serves no such model: is this a flashvsr-serve?",
         grpc.StatusCode.UNIMPLEMENTED: "it does not speak this protocol: is this a flashvsr-serve?",
         grpc.StatusCode.PERMISSION_DENIED: "it wants a token that this client does not send",
     }.get(code, "see its log")

@@ -47,7 +47,7 @@ class Rpc:
 
     def start(self, model: str, message: bytes) -> Call:
         """Send the serialised request of a chunk; its answer is read by :meth:`answers`."""
-        return self._stub.stream_predictions(request(model, message))
+        return self._stub.stream_predictions(request(model, message, stream=True))
 
     def answers(self, call: Call, seconds: float) -> Iterator[pb.StreamResponse]:
         """Give the messages of a chunk's answer; each may take ``seconds``."""

@@ -26,7 +26,7 @@ from flashvsr_client import (
 from flashvsr_client.chunks import Frame
 from flashvsr_proto import wire
 from flashvsr_proto.torchserve.inference_pb2 import PredictionResponse, PredictionsRequest
-from flashvsr_proto.torchserve.stub import INPUT_KEY, SERVICE
+from flashvsr_proto.torchserve.stub import MANY_ANSWERS, ONE_ANSWER, SERVICE
 from flashvsr_proto.v1 import stream_pb2 as pb
 
 Fault = Callable[[grpc.ServicerContext], "pb.Error | None"]
@@ -44,6 +44,7 @@ class FakeServe:
         self.busy: set[str] = set()
         self.attempts: Counter[int] = Counter()
         self.opened_on: list[str] = []
+        self.gone = ""
         self.closed = 0
         self.unaccepted = 0
         self.most_unaccepted = 0
@@ -72,8 +73,10 @@ class FakeServe:
         return grpc.method_handlers_generic_handler(SERVICE, kinds)
 
     def _control(self, call: PredictionsRequest, context: grpc.ServicerContext) -> PredictionResponse:
-        request = wire.parse(pb.StreamRequest, call.input[INPUT_KEY])
+        request = wire.parse(pb.StreamRequest, call.input[ONE_ANSWER])
         response = pb.StreamResponse(session_id=request.session_id)
+        if self.gone:
+            context.abort(grpc.StatusCode.INTERNAL, self.gone)
         match request.WhichOneof("body"):
             case "ping":
                 response.pong.CopyFrom(pb.Pong(models=self.models, sessions=self.loads[call.model_name]))
@@ -99,7 +102,7 @@ class FakeServe:
         return _packed(response)
 
     def _chunk(self, call: PredictionsRequest, context: grpc.ServicerContext) -> Iterator[PredictionResponse]:
-        request = wire.parse(pb.StreamRequest, call.input[INPUT_KEY])
+        request = wire.parse(pb.StreamRequest, call.input[MANY_ANSWERS])
         index = request.chunk_index
         self.unaccepted += 1
         self.most_unaccepted = max(self.most_unaccepted, self.unaccepted)
@@ -301,6 +304,14 @@ def test_nobody_there() -> None:
     with Client("127.0.0.1:1") as client, pytest.raises(ServerUnreachableError, match=r"127\.0\.0\.1:1: start one"):
         client.open_session(16, 16)
     assert time.monotonic() - began < 6
+
+
+def test_a_torchserve_without_our_model_is_named() -> None:
+    serve = FakeServe()
+    serve.gone = "Model not found: flashvsr0"
+    with client_of(serve) as client, pytest.raises(ServerError, match="serves no FlashVSR model"):
+        client.ping()
+    serve.stop()
 
 
 def test_the_least_loaded_engine_is_chosen_and_a_full_one_passed_over() -> None:
