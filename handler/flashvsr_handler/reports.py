@@ -28,8 +28,10 @@ class Reports:
             return
         marker = self._file("working")
         marker.touch()
-        yield
-        marker.unlink(missing_ok=True)
+        try:
+            yield
+        finally:
+            marker.unlink(missing_ok=True)
 
     def is_working(self) -> bool:
         """Whether the worker loads or answers a request."""

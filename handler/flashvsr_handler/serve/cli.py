@@ -12,7 +12,7 @@ from flashvsr_handler.serve.devices import visible_gpus
 from flashvsr_handler.serve.errors import Exit, ServeError
 from flashvsr_handler.serve.java import find_java
 from flashvsr_handler.serve.options import Options, parse
-from flashvsr_handler.serve.ports import choose_ports
+from flashvsr_handler.serve.ports import LOOPBACK, Ports, choose_ports
 from flashvsr_handler.serve.process import TorchServe
 from flashvsr_handler.serve.rundir import RunDir, write_run_dir
 from flashvsr_handler.serve.signals import StopSignals
@@ -40,7 +40,7 @@ def _serve(options: Options) -> Exit:
     run = write_run_dir(options, ports, gpus)
     ended = Exit.SERVER_DIED
     try:
-        ended = _run(options, java, run, f"{options.host}:{ports.grpc}", signals)
+        ended = _run(options, java, run, ports, signals)
     except ServeError as error:
         ended = error.exit_code
         raise
@@ -50,16 +50,18 @@ def _serve(options: Options) -> Exit:
     return ended
 
 
-def _run(options: Options, java: str, run: RunDir, address: str, signals: StopSignals) -> Exit:
+def _run(options: Options, java: str, run: RunDir, ports: Ports, signals: StopSignals) -> Exit:
     server = TorchServe(java, run, options.log_level, os.environ)
     try:
-        supervisor = Supervisor(server, run, address, signals)
+        address = f"{options.host}:{ports.grpc}"
+        supervisor = Supervisor(server, run, address, f"{LOOPBACK}:{ports.management}", signals, _say)
         devices = supervisor.wait_until_ready(options.startup_timeout_s)
         if not signals.stop:
             models = ", ".join(f"{name} on {device}" for name, device in devices.items())
+            _say(f"metrics on http://{options.host}:{ports.metrics}/metrics, logs in {run.logs}")
             sys.stdout.write(f"flashvsr-serve: ready on {address} ({models})\n")
             sys.stdout.flush()
-        return supervisor.watch(options.drain_timeout_s, _say)
+        return supervisor.watch(options.drain_timeout_s)
     finally:
         server.kill()
 

@@ -11,7 +11,7 @@ from flashvsr_proto.v1 import stream_pb2 as pb
 class Ping:
     """One ping on its way to the handler of a model, which holds it back while the model loads."""
 
-    def __init__(self, stub: InferenceStub, model_name: str, timeout_s: float) -> None:
+    def __init__(self, stub: InferenceStub, model_name: str, timeout_s: float | None) -> None:
         message = pb.StreamRequest(protocol_version=wire.PROTOCOL_VERSION, ping=pb.Ping())
         self._call = stub.predictions.future(request(model_name, message.SerializeToString()), timeout=timeout_s)
 

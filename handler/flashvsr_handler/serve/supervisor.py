@@ -14,6 +14,7 @@ from flashvsr_proto.v1 import stream_pb2 as pb
 from flashvsr_handler.serve.errors import Exit, ServeError
 from flashvsr_handler.serve.health import Ping
 from flashvsr_handler.serve.process import TorchServe
+from flashvsr_handler.serve.revival import Patient, Pulse, revive
 from flashvsr_handler.serve.rundir import RunDir
 from flashvsr_handler.serve.signals import StopSignals
 
@@ -27,7 +28,9 @@ class Supervisor:
     server: TorchServe
     run: RunDir
     address: str
+    management_address: str
     signals: StopSignals
+    say: Callable[[str], None]
 
     def wait_until_ready(self, timeout_s: float) -> dict[str, str]:
         """Wait for every model to answer a ping; return their devices by name, fewer when it was asked to stop.
@@ -45,16 +48,31 @@ class Supervisor:
                         devices[name] = pong.device
         return devices
 
-    def watch(self, drain_timeout_s: float, say: Callable[[str], None]) -> Exit:
+    def watch(self, drain_timeout_s: float) -> Exit:
         """Wait to be asked to stop, then drain. Raises :class:`ServeError` when Java ends by itself."""
-        while not self.signals.stop:
-            self._require_alive()
-            time.sleep(PAUSE_S)
-        say(f"stopping; running requests have {drain_timeout_s:g} s")
+        with grpc.insecure_channel(self.address) as channel:
+            patients = [Patient(InferenceStub(channel), name) for name in self.run.models]
+            while not self.signals.stop:
+                self._require_alive()
+                for patient in patients:
+                    self._look_after(patient)
+                time.sleep(PAUSE_S)
+        self.say(f"stopping; running requests have {drain_timeout_s:g} s")
         if self.server.stop(drain_timeout_s, self.signals.hurry):
             return Exit.STOPPED
-        say("requests that still ran were cut off")
+        self.say("requests that still ran were cut off")
         return Exit.KILLED
+
+    def _look_after(self, patient: Patient) -> None:
+        working = self.run.reports_of(patient.model_name).is_working()
+        if not patient.is_gone(time.monotonic(), working=working):
+            return
+        self.say(f"{patient.model_name} does not answer: starting another worker, its sessions are lost")
+        patient.pulse = Pulse()
+        try:
+            revive(self.management_address, patient.model_name)
+        except OSError as error:
+            self.say(f"{patient.model_name} could not get another worker yet: {error}")
 
     def _ping(self, ping: Ping, deadline: float) -> pb.Pong | None:
         """Wait for a ping while all is well; None when it did not get through."""
