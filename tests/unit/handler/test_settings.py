@@ -1,0 +1,39 @@
+"""Settings come from the file, then from the environment, and say what is wrong with them."""
+
+from __future__ import annotations
+
+import pytest
+from flashvsr_handler.archive import default_config
+from flashvsr_handler.settings import Settings, SettingsError
+
+
+def test_the_packaged_file_says_the_defaults() -> None:
+    assert Settings.read(default_config()["handler"], {}) == Settings()
+
+
+def test_the_environment_overrides_the_file() -> None:
+    section = {"max_sessions": 3, "idle_timeout_s": 5, "warm_up": True, "device": "cpu"}
+    environment = {"FLASHVSR_MAX_SESSIONS": "7", "FLASHVSR_WARM_UP": "false", "FLASHVSR_MODELS": "a, b", "OTHER": "x"}
+    settings = Settings.read(section, environment)
+    assert (settings.max_sessions, settings.idle_timeout_s, settings.device) == (7, 5.0, "cpu")
+    assert not settings.warm_up
+    assert settings.models == ("a", "b")
+
+
+@pytest.mark.parametrize(
+    ("section", "text"),
+    [
+        ({"max_session": 1}, "'max_session'; known: weights"),
+        ({"max_sessions": "many"}, "max_sessions is 'many'; it must be a whole number"),
+        ({"max_sessions": 0}, "max_sessions is 0; allowed: 1 or more"),
+        ({"idle_timeout_s": float("nan")}, "idle_timeout_s is nan"),
+        ({"idle_timeout_s": None}, "idle_timeout_s is None; it must be a number"),
+        ({"warm_up": "perhaps"}, "warm_up is 'perhaps'; allowed: true or false"),
+        ({"max_message_bytes": 1}, "max_message_bytes is 1; allowed: 1048576 to"),
+        ({"state_bytes_budget": -1}, "state_bytes_budget is -1"),
+        ({"models": []}, "models is"),
+    ],
+)
+def test_a_wrong_setting_is_named(section: dict[str, object], text: str) -> None:
+    with pytest.raises(SettingsError, match=text):
+        Settings.read(section, {})
