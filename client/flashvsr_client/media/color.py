@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Final
 
 import av
-from av.video.reformatter import ColorRange, Colorspace, Interpolation, VideoReformatter
+from av.video.reformatter import ColorRange, VideoReformatter
 
 from flashvsr_client.chunks import Frame
 from flashvsr_client.errors import InputError
@@ -19,19 +19,11 @@ RGB: Final = 0
 BT709: Final = 1
 UNSPECIFIED: Final = 2
 SMPTE170M: Final = 6
-_SWSCALE: Final = {
-    BT709: Colorspace.ITU709,
-    4: Colorspace.FCC,
-    5: Colorspace.ITU601,
-    SMPTE170M: Colorspace.ITU601,
-    7: Colorspace.SMPTE240M,
-    9: Colorspace.BT2020,
-    10: Colorspace.BT2020,
-}
+# swscale's numbers for the same matrices; PyAV has names for some of them only
+_SWSCALE: Final = {BT709: 1, 4: 4, 5: 5, SMPTE170M: 5, 7: 7, 9: 9, 10: 9}
 _HD_LINES: Final = 720
-_FLAGS: Final = int(
-    Interpolation.BICUBIC | Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INT | Interpolation.FULL_CHR_H_INP
-)
+# of swscale: bicubic; chroma interpolated at full resolution, both ways; exact rounding. PyAV 18 alone names them all
+_FLAGS: Final = 0x4 | 0x2000 | 0x4000 | 0x40000
 
 
 @dataclass(frozen=True, slots=True)
