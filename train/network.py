@@ -77,7 +77,10 @@ class Network(nn.Module):
         return rotation(self.dit.sizes.head_dim, first, count, *grid, device)
 
     def _initialise(self) -> None:
-        """Variance that neither grows nor dies through the decoder; gates of the DiT open; a small first residual."""
+        """Variance that neither grows nor dies through the decoder; gates of the DiT open; a first residual of 0.
+
+        From a random residual, training first unlearns it and the features with it; from 0 it learns at once.
+        """
         slope = self.config.slope
         for name, module in self.decoder.named_modules():
             if isinstance(module, nn.Conv2d):
@@ -86,7 +89,7 @@ class Network(nn.Module):
                     nn.init.zeros_(module.bias)
                 if name.endswith("conv.4"):
                     _scale(module, 0.3)
-        _scale(self.decoder.decoder["26"], 0.1)
+        _scale(self.decoder.decoder["26"], 0)
         for block in self.dit.blocks:
             assert isinstance(block.modulation, Tensor)
             nn.init.normal_(block.modulation, std=self.config.dim**-0.5)

@@ -14,7 +14,8 @@ from train.config import OptimConfig
 
 NEWTON_SCHULZ_STEPS = 5
 _COEFFICIENTS = (3.4445, -4.7750, 2.0315)
-_ADAM_NAMES = ("modulation", "time_embedding", "time_projection", "text_embedding", "norm", "bias")
+_ADAM_NAMES = ("modulation", "time_embedding", "time_projection", "text_embedding", "norm", "bias", "decoder.26")
+"""Also the last convolution: made orthogonal, colour differences would move as fast as the luma they share."""
 
 
 def orthogonalise(matrices: Tensor) -> Tensor:

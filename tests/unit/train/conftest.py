@@ -20,7 +20,8 @@ def tiny() -> TrainConfig:
     model = replace(
         config.model, projector=(8, 8), dim=64, heads=1, blocks=1, ffn=64, text=8, freq=8, decoder=(12, 8, 8, 8)
     )
-    return replace(config, model=model, data=replace(config.data, batch=2))
+    optim = replace(config.optim, warmup_steps=1)
+    return replace(config, model=model, data=replace(config.data, batch=2), optim=optim)
 
 
 @pytest.fixture

@@ -43,12 +43,12 @@ def test_no_path_is_faster_than_allowed() -> None:
     assert (paths.zoom[still].std(1) < 1e-6).all()
 
 
-def test_two_steps_change_every_parameter_and_repeat(tiny: TrainConfig, pool: PhotoPool, tmp_path: Path) -> None:
+def test_three_steps_change_every_parameter_and_repeat(tiny: TrainConfig, pool: PhotoPool, tmp_path: Path) -> None:
     lines = []
     for name in ("a", "b"):
         trainer = Trainer(tiny, pool, compiled=False)
         before = trainer.averaged().state_dict()
-        log = train(trainer, Budget(steps=2), tmp_path / name, log_every=1, checkpoint_minutes=9)
+        log = train(trainer, Budget(steps=3), tmp_path / name, log_every=1, checkpoint_minutes=9)
         lines.append([json.loads(line) for line in log])
         after = trainer.averaged().state_dict()
         same = [key for key in before if torch.equal(before[key], after[key])]
@@ -63,7 +63,9 @@ def test_two_steps_change_every_parameter_and_repeat(tiny: TrainConfig, pool: Ph
 
 def test_engine_computes_what_was_trained(tiny: TrainConfig, tmp_path: Path) -> None:
     torch.manual_seed(0)
-    network = Network(tiny.model).half().float().requires_grad_(False)
+    network = Network(tiny.model).requires_grad_(False)
+    torch.nn.init.normal_(network.decoder.get_parameter("decoder.26.weight"), std=0.25)  # 0 at the start
+    network.half().float()
     export(network, tmp_path / "weights")
     engine = FlashVSREngine.load(
         EngineConfig(weights=tmp_path / "weights", precision="fp32", device="cpu", color_fix="none")
@@ -74,6 +76,7 @@ def test_engine_computes_what_was_trained(tiny: TrainConfig, tmp_path: Path) -> 
         served = torch.as_tensor(session.push(frames))
     x = F.interpolate(frames.permute(0, 3, 1, 2) / 255, scale_factor=4.0, mode="bicubic", antialias=True)
     trained = network((x.clamp(0, 1) * 2 - 1).transpose(0, 1)[None], noise)[0].permute(0, 2, 3, 1)
+    assert (trained - x.permute(0, 2, 3, 1)[:29] * 2 + 1).abs().mean() > 0.01
     torch.testing.assert_close(served, trained, atol=1e-4, rtol=0)
 
 
