@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import threading
+import time
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -87,7 +88,8 @@ class FlashVSRHandler:
 
     def _keep_house(self, parent: int) -> None:
         """Close silent sessions; leave when TorchServe is gone, which a worker in mid-work would not notice."""
-        while not threading.Event().wait(HOUSEKEEPING_S):
+        while True:
+            time.sleep(HOUSEKEEPING_S)
             if os.getppid() != parent:
                 os._exit(0)
             if self._service is not None and (expired := self._service.expire()):

@@ -6,9 +6,9 @@ import argparse
 import sys
 
 import grpc
+from flashvsr_proto.torchserve.stub import InferenceStub
 
 from flashvsr_handler.serve.health import Ping
-from flashvsr_proto.torchserve.stub import InferenceStub
 
 
 def main() -> int:
