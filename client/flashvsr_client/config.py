@@ -71,6 +71,7 @@ class LocalOptions:
     """Of the engine in this process; each is explained by `EngineConfig` of flashvsr_engine."""
 
     weights: str | Path = "builtin"
+    version: str | None = None
     mode: str = "tiny"
     device: str = "auto"
     precision: str = "auto"

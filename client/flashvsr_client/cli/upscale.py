@@ -27,6 +27,7 @@ _DEFAULTS = LocalOptions()
 @click.option("--no-audio", is_flag=True, help="Leave the input's audio out.")
 @click.option("--seed", type=int, help="Of the model's noise; the same seed gives the same output.")
 @click.option("--weights", help=f"With --local: a weights folder.  [default: {_DEFAULTS.weights}]")
+@click.option("--weights-version", help="With --local: 1.1 or 1.0, for a folder without a manifest.")
 @click.option("--mode", help=f"With --local: the model's mode.  [default: {_DEFAULTS.mode}]")
 @click.option("--device", help=f"With --local: cpu, cuda:0, ...  [default: {_DEFAULTS.device}]")
 @click.option("--precision", help=f"With --local: fp32, bf16 or fp16.  [default: {_DEFAULTS.precision}]")
@@ -43,6 +44,7 @@ def upscale(
     no_audio: bool,
     seed: int | None,
     weights: str | None,
+    weights_version: str | None,
     mode: str | None,
     device: str | None,
     precision: str | None,
@@ -55,7 +57,11 @@ def upscale(
     """
     signal.signal(signal.SIGTERM, _interrupt)
     encoding = Encoding(crf=crf, audio=not no_audio, overwrite=overwrite)
-    with _client(server, local=local, chosen=_given(weights, mode, device, precision)) as client:
+    with _client(
+        server,
+        local=local,
+        chosen=_given(weights=weights, version=weights_version, mode=mode, device=device, precision=precision),
+    ) as client:
         with progress_on(sys.stderr, quiet=quiet) as progress:
             report = client.upscale_file(source, target, scale, seed=seed, encoding=encoding, progress=progress)
         if not quiet:
@@ -65,15 +71,14 @@ def upscale(
 def _client(server: str | None, *, local: bool, chosen: dict[str, str]) -> Client:
     if not local:
         if chosen:
-            raise click.UsageError(f"--{next(iter(chosen))} is chosen by the server: give it with --local only")
+            raise click.UsageError(f"{', '.join(sorted(chosen))}: the server chooses that; give it with --local only")
         return Client(server or DEFAULT_SERVER)
     if server is not None:
         raise click.UsageError("--local and --server exclude each other: give one of them")
     return Client.local(LocalOptions(**chosen))
 
 
-def _given(weights: str | None, mode: str | None, device: str | None, precision: str | None) -> dict[str, str]:
-    options = {"weights": weights, "mode": mode, "device": device, "precision": precision}
+def _given(**options: str | None) -> dict[str, str]:
     return {name: value for name, value in options.items() if value is not None}
 
 

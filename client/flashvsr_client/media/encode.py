@@ -105,5 +105,5 @@ def _output_errors(target: Path) -> Iterator[None]:
     except av.error.FFmpegError as error:
         reason = error.strerror or type(error).__name__
         raise OutputError(
-            f"cannot write {target} ({reason}): check the disk's free space and that the container takes the audio"
+            f"cannot write {target} ({reason}): free some space, or choose another place or container"
         ) from error

@@ -17,16 +17,27 @@ MUXERS: Final = {".mp4": "mp4", ".m4v": "mp4", ".mov": "mov", ".mkv": "matroska"
 def check_output(target: Path, source: Path, *, overwrite: bool) -> None:
     """Raise :class:`OutputError` for a target that cannot or must not be written."""
     if target.suffix.lower() not in MUXERS:
-        raise OutputError(f"{target}: the output's name must end in {', '.join(MUXERS)}; .mkv takes any audio")
+        raise OutputError(f"{target}: the output's name must end in {', '.join(MUXERS)}")
+    try:
+        reason = _refusal(target, source, overwrite=overwrite)
+    except OSError as error:
+        reason = f"{target} cannot be reached ({error.strerror}): choose another place"
+    if reason is not None:
+        raise OutputError(reason)
+
+
+def _refusal(target: Path, source: Path, *, overwrite: bool) -> str | None:
     if not target.parent.is_dir():
-        raise OutputError(f"{target.parent} is not a folder: make it first, or choose another place")
-    if target.exists():
-        if target.samefile(source):
-            raise OutputError(f"{target} is the input, which is never overwritten: choose another name")
-        if not target.is_file():
-            raise OutputError(f"{target} is not a file: choose another name")
-        if not overwrite:
-            raise OutputError(f"{target} exists: choose another name, or give -y to overwrite it")
+        return f"{target.parent} is not a folder: make it first, or choose another place"
+    if not os.access(target.parent, os.W_OK | os.X_OK):
+        return f"{target.parent} cannot be written to: check its permissions, or choose another place"
+    if not target.exists():
+        return None
+    if target.samefile(source):
+        return f"{target} is the input, which is never overwritten: choose another name"
+    if not target.is_file():
+        return f"{target} is not a file: choose another name"
+    return None if overwrite else f"{target} exists: choose another name, or give -y to overwrite it"
 
 
 @contextmanager

@@ -17,22 +17,27 @@ from flashvsr_client.errors import InputError
 @contextmanager
 def opened(path: Path) -> Iterator[InputContainer]:
     """Open a media file. Raises :class:`InputError` here, and for what FFmpeg reports inside the block."""
-    if not path.exists():
-        raise InputError(f"{path}: no such file: check the path")
-    if not path.is_file():
-        raise InputError(f"{path} is not a file: give one video file")
+    _check(path)
     try:
         # "file:" keeps FFmpeg from reading a protocol into a name with a colon
         with av.open(f"file:{path.resolve()}") as container:
             yield container
     except av.error.FFmpegError as error:
-        if isinstance(error, PermissionError):
-            raise InputError(f"{path}: no permission to read it: check who may") from error
         reason = error.strerror or type(error).__name__
         raise InputError(
             f"{path} cannot be read as a video ({reason}): it is damaged, incomplete or of an unknown kind; "
             "check that it plays, or convert it to MP4 or MKV first"
         ) from error
+
+
+def _check(path: Path) -> None:
+    try:
+        if not path.is_file():
+            raise InputError(f"{path} is not a file: give one video file" if path.exists() else f"{path}: no such file")
+        with path.open("rb"):
+            pass
+    except OSError as error:
+        raise InputError(f"{path} cannot be opened ({error.strerror}): check its path and permissions") from error
 
 
 def video_stream(container: InputContainer, path: Path) -> VideoStream:

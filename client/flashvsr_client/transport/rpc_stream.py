@@ -146,13 +146,25 @@ class RpcStream:
                 case "accepted":
                     self._allow_next(index)
                 case "frames":
-                    yield wire.decode(response.frames)
+                    yield self._pictures(response.frames)
                 case "done":
                     self._allow_next(index)
                     return
                 case other:
                     raise AttemptError(ServerError(f"the server answered a chunk with {other}: versions differ?"))
         raise AttemptError(ServerError("the server ended a chunk's answer without `done`: see its log"), 0.0)
+
+    def _pictures(self, message: pb.Frames) -> Frames:
+        try:
+            frames = wire.decode(message)
+        except wire.WireError as error:
+            raise AttemptError(ServerError(f"the server sent frames that cannot be read: {error}")) from error
+        if frames.shape[1:3] != (self.info.height, self.info.width):
+            text = (
+                f"the server sent frames of {message.width}x{message.height}, not {self.info.width}x{self.info.height}"
+            )
+            raise AttemptError(ServerError(f"{text}: versions differ?"))
+        return frames
 
     def _allow_next(self, index: int) -> None:
         """Let the sender go on, once for each chunk, however often its answer is repeated."""

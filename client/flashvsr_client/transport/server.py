@@ -70,6 +70,8 @@ class GrpcTransport:
             max_chunk_frames=opened.max_chunk_frames,
             model=opened.model,
         )
+        if not _sound(info, spec):
+            raise ServerError(f"the server answered open of {spec} with {info}: versions differ?")
         return RpcStream(self._rpc, health.name, response.session_id, info, self._timeout, self._retry)
 
     def _pong(self, model: str) -> pb.Pong:
@@ -95,6 +97,11 @@ def _open_message(spec: StreamSpec) -> pb.Open:
         output_format=pb.PIXEL_FORMAT_RGB24,
         seed=spec.seed,
     )
+
+
+def _sound(info: StreamInfo, spec: StreamSpec) -> bool:
+    size = (info.width, info.height) == (spec.width * spec.scale, spec.height * spec.scale)
+    return size and min(info.first_chunk, info.chunk, info.max_chunk_frames) > 0
 
 
 def _health(name: str, pong: pb.Pong) -> Health:

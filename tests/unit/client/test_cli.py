@@ -60,7 +60,7 @@ def test_quiet_says_nothing(
         (["--crf", "99"], 2, "crf 99: give 0"),
         (["--server", "nowhere"], 2, "server 'nowhere': give HOST:PORT"),
         (["--server", "127.0.0.1:1"], 5, "no server answers at 127.0.0.1:1: start one with `flashvsr-serve`"),
-        (["--mode", "tiny"], 2, "--mode is chosen by the server"),
+        (["--mode", "tiny"], 2, "mode: the server chooses that"),
         (["--local", "--server", "a:1"], 2, "exclude each other"),
         (["--no-such"], 2, "No such option"),
     ],
@@ -116,6 +116,26 @@ _MockSession.push = slow
 module.Client = lambda server: Client(transport=MockTransport())
 main(["upscale", sys.argv[1], "-o", sys.argv[2], "-q"])
 """
+
+
+FULL_DISK = (
+    """
+import resource
+resource.setrlimit(resource.RLIMIT_FSIZE, (4_000, 4_000))
+"""
+    + JOB
+)
+
+
+def test_a_full_disk_is_one_line_and_leaves_nothing(make_clip: MakeClip, tmp_path: Path) -> None:
+    source = make_clip(frames=150)
+    command = [sys.executable, "-c", FULL_DISK, str(source), str(tmp_path / "out.mp4")]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 4, done.stderr
+    assert "cannot write" in done.stderr
+    assert "free some space" in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert {path.name for path in tmp_path.iterdir()} == {"in.mp4"}
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

@@ -29,7 +29,7 @@ from flashvsr_proto.torchserve.inference_pb2 import PredictionResponse, Predicti
 from flashvsr_proto.torchserve.stub import MANY_ANSWERS, ONE_ANSWER, SERVICE
 from flashvsr_proto.v1 import stream_pb2 as pb
 
-Fault = Callable[[grpc.ServicerContext], "pb.Error | None"]
+Fault = Callable[[grpc.ServicerContext], "pb.Error | pb.Frames | None"]
 FIRST, CHUNK = 5, 2
 
 
@@ -110,25 +110,28 @@ class FakeServe:
             self.unaccepted -= 1
             self.attempts[index] += 1
             yield _packed(pb.StreamResponse(accepted=pb.Accepted()))
-            if (error := self._strike(self.before, index, context)) is not None:
-                yield _packed(pb.StreamResponse(error=error))
+            if (answer := self._strike(self.before, index, context)) is not None:
+                yield answer
                 return
             if index not in (len(self._answers), len(self._answers) - 1):
                 yield _packed(pb.StreamResponse(error=pb.Error(code=pb.ERROR_CODE_OUT_OF_ORDER, message="order")))
                 return
-            answer = self._answer(request)
-            for position, frame in enumerate(answer):
-                if position == 1 and (error := self._strike(self.midway, index, context)) is not None:
-                    yield _packed(pb.StreamResponse(error=error))
+            frames = self._answer(request)
+            for position, frame in enumerate(frames):
+                if position == 1 and (answer := self._strike(self.midway, index, context)) is not None:
+                    yield answer
                     return
                 yield _packed(pb.StreamResponse(frames=wire.encode(frame[None])))
-            yield _packed(pb.StreamResponse(done=pb.Done(frames=len(answer))))
+            yield _packed(pb.StreamResponse(done=pb.Done(frames=len(frames))))
 
     def _strike(
         self, faults: dict[tuple[int, int], Fault], index: int, context: grpc.ServicerContext
-    ) -> pb.Error | None:
+    ) -> PredictionResponse | None:
         fault = faults.get((index, self.attempts[index]))
-        return fault(context) if fault else None
+        answer = fault(context) if fault else None
+        if isinstance(answer, pb.Frames):
+            return _packed(pb.StreamResponse(frames=answer))
+        return None if answer is None else _packed(pb.StreamResponse(error=answer))
 
     def _answer(self, request: pb.StreamRequest) -> list[Frame]:
         if request.chunk_index not in self._answers:
@@ -155,6 +158,10 @@ def status(code: grpc.StatusCode, details: str) -> Fault:
 
 def typed(code: pb.ErrorCode, *, retryable: bool = False) -> Fault:
     return lambda context: pb.Error(code=code, message="as the server says", retryable=retryable)
+
+
+def garbled(context: grpc.ServicerContext) -> pb.Frames:
+    return pb.Frames(pixel_format=pb.PIXEL_FORMAT_RGB24, width=32, height=32, count=1, planes=[b"short"])
 
 
 @pytest.fixture
@@ -241,6 +248,7 @@ def test_an_answer_that_breaks_off_is_asked_for_again_and_no_frame_comes_twice(s
         (typed(pb.ERROR_CODE_OUT_OF_ORDER), SessionLostError, "as the server says"),
         (typed(pb.ERROR_CODE_SESSION_LOST), SessionLostError, "as the server says"),
         (typed(pb.ERROR_CODE_TOO_LARGE), ServerError, "as the server says"),
+        (garbled, ServerError, "frames that cannot be read"),
     ],
 )
 def test_a_failure_that_stays_is_told_at_once(

@@ -1,0 +1,109 @@
+"""The main job through a real server, and the same job on an engine in this process."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import av
+import numpy as np
+import psutil  # type: ignore[import-untyped]
+import pytest
+from flashvsr_client import Client, LocalOptions, ServerBusyError, SessionLostError
+from flashvsr_client.cli.main import run
+from flashvsr_client.errors import ServerUnreachableError
+from flashvsr_client.progress import Silent
+
+from tests.e2e.serving import WEIGHTS, Server, alive, pictures, serving, wait_until
+
+pytestmark = pytest.mark.e2e
+LOCAL = LocalOptions(weights=WEIGHTS[1], version=WEIGHTS[3], device="cpu")
+
+
+def clip(path: Path, count: int, width: int = 33, height: int = 23) -> Path:
+    with av.open(str(path), "w") as output:
+        video = output.add_stream("libx264", rate=25, options={"crf": "10"}, width=width, height=height)
+        video.pix_fmt = "yuv444p"
+        for picture in pictures(count, width=width, height=height):
+            output.mux(video.encode(av.VideoFrame.from_ndarray(picture).reformat(format="yuv444p")))
+        output.mux(video.encode(None))
+    return path
+
+
+def shown(path: Path) -> np.ndarray:
+    with av.open(str(path)) as container:
+        return np.stack([frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)])
+
+
+def left_in(folder: Path) -> set[str]:
+    return {path.name for path in folder.iterdir()}
+
+
+@pytest.mark.parametrize("count", [1, 2, 20, 21, 22, 100])
+def test_the_server_and_the_local_engine_give_the_same_frames(server: Server, tmp_path: Path, count: int) -> None:
+    source = clip(tmp_path / "in.mp4", count)
+    remote, local = tmp_path / "remote.mp4", tmp_path / "local.mp4"
+    command = ["upscale", str(source), "--scale", "3", "-q", "-o"]
+    assert run([*command, str(remote), "--server", server.address]) == 0
+    assert run([*command, str(local), "--local", "--weights", WEIGHTS[1], "--weights-version", WEIGHTS[3]]) == 0
+    frames = shown(remote)
+    assert frames.shape == (count, 3 * 23, 3 * 33, 3)
+    np.testing.assert_array_equal(frames, shown(local))
+
+
+def test_a_session_over_grpc_gives_the_engines_frames(server: Server) -> None:
+    frames = list(pictures(30))
+    with Client(server.address) as client, client.open_session(32, 24, fps=25, scale=2) as session:
+        remote = np.stack(list(session.upscale(frames)))
+    with Client.local(LOCAL) as client, client.open_session(32, 24, scale=2) as session:
+        np.testing.assert_array_equal(remote, np.stack(list(session.upscale(frames))))
+
+
+def test_a_full_server_is_busy_and_has_room_again(server: Server) -> None:
+    with Client(server.address) as client:
+        opened = [client.open_session(32, 24) for _ in range(2)]
+        with pytest.raises(ServerBusyError, match=server.address):
+            client.open_session(32, 24)
+        for session in opened:
+            session.close()
+        client.open_session(32, 24).close()
+
+
+class Killing(Silent):
+    """Kills a process when the first frame is done."""
+
+    def __init__(self, process: psutil.Process) -> None:
+        self._process = process
+
+    def advance(self) -> None:
+        if self._process.is_running():
+            self._process.kill()
+
+
+@pytest.fixture
+def mortal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    with (tmp_path_factory.mktemp("mortal") / "stderr").open("w+") as errors, serving(errors, *WEIGHTS) as started:
+        yield started
+
+
+def test_a_job_whose_server_dies_leaves_nothing_behind(mortal: Server, tmp_path: Path) -> None:
+    source, target = clip(tmp_path / "in.mp4", 120), tmp_path / "out.mp4"
+    processes = [psutil.Process(mortal.process.pid), mortal.java, mortal.worker]
+    with Client(mortal.address) as client:
+        with pytest.raises(SessionLostError, match=r"worker .* died"):
+            client.upscale_file(source, target, 2, progress=Killing(mortal.worker))
+        assert left_in(tmp_path) == {"in.mp4"}
+
+        assert wait_until(lambda: _answers(client), 60)
+        processes.append(mortal.worker)
+        with pytest.raises(SessionLostError, match="went away in mid-clip"):
+            client.upscale_file(source, target, 2, progress=Killing(mortal.java))
+        assert left_in(tmp_path) == {"in.mp4"}
+    assert wait_until(lambda: not alive(processes), 60)
+
+
+def _answers(client: Client) -> bool:
+    try:
+        return client.ping()[0].sessions == 0
+    except (ServerBusyError, ServerUnreachableError):
+        return False
