@@ -10,6 +10,7 @@ from torch import Tensor
 
 from flashvsr_engine.color import COLOR_FIXES
 from flashvsr_engine.config import ColorFix
+from flashvsr_engine.devices import exact
 from flashvsr_engine.frames import Output, crop, finished, upscale
 from flashvsr_engine.geometry import Geometry
 from flashvsr_engine.kernels import SparseAttention
@@ -44,9 +45,10 @@ def run_chunk(stream: Stream, state: StreamState, frames: Tensor) -> Tensor:
     """
     chunk = Chunk(state.chunks)
     assert len(frames) == chunk.frames_in, "the caller cuts the stream by the schedule"
-    lq = upscale(frames.to(stream.device), stream.geometry)
-    latents = _denoise(stream, state, chunk, lq)
-    made = torch.cat(list(_decode(stream, state, chunk, latents, lq)))
+    with exact(stream.dtype):
+        lq = upscale(frames.to(stream.device), stream.geometry)
+        latents = _denoise(stream, state, chunk, lq)
+        made = torch.cat(list(_decode(stream, state, chunk, latents, lq)))
     state.chunks += 1
     return made
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import torch
 
 from flashvsr_engine.config import Precision
@@ -44,3 +47,17 @@ def _computes_bf16(device: torch.device) -> bool:
     ask = getattr(torch.cpu, "get_capabilities", None)  # absent before torch 2.10: then float32, always right
     capabilities = ask() if ask else {}
     return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16") or capabilities.get("bf16"))
+
+
+@contextmanager
+def exact(dtype: torch.dtype) -> Iterator[None]:
+    """Within it, float32 means float32: cuDNN rounds the operands of convolutions to TF32 unless told not to."""
+    if dtype is not torch.float32:
+        yield
+        return
+    before = torch.backends.cudnn.allow_tf32
+    torch.backends.cudnn.allow_tf32 = False
+    try:
+        yield
+    finally:
+        torch.backends.cudnn.allow_tf32 = before
