@@ -44,9 +44,14 @@ def errors(tmp_path: Path) -> Iterator[IO[str]]:
 def test_a_worker_that_is_killed_comes_back_and_java_that_is_killed_ends_the_server(errors: IO[str]) -> None:
     with serving(errors, *WEIGHTS) as server:
         caller = Caller(server.address)
-        session = caller.open()
-        caller.frames(session, 0, pictures(1))
+        session = caller.open(64, 64)
+        message = pb.StreamRequest(protocol_version=1, session_id=session, frames=wire.encode(pictures(60, 0, 64, 64)))
+        wrapped = request(MODEL, message.SerializeToString(), stream=True)
+        answers = iter(caller.stub.stream_predictions(wrapped, timeout=120))
+        assert wire.parse(pb.StreamResponse, next(answers).prediction).HasField("accepted")
         server.worker.kill()
+        with pytest.raises(grpc.RpcError, match="Worker died"):
+            list(answers)
         assert wait_until(caller.answers, 60)
         (lost,) = caller.frames(session, 1, pictures(1))
         assert lost.error.code == pb.ERROR_CODE_NO_SESSION
@@ -58,20 +63,6 @@ def test_a_worker_that_is_killed_comes_back_and_java_that_is_killed_ends_the_ser
         assert wait_until(lambda: not alive(processes), 5)
         errors.seek(0)
         assert "TorchServe ended by itself (signal 9)" in errors.read()
-
-
-def test_a_worker_that_is_killed_in_mid_chunk_ends_the_call(errors: IO[str]) -> None:
-    with serving(errors, *WEIGHTS) as server:
-        caller = Caller(server.address)
-        session = caller.open(64, 64)
-        message = pb.StreamRequest(protocol_version=1, session_id=session, frames=wire.encode(pictures(60, 0, 64, 64)))
-        wrapped = request(MODEL, message.SerializeToString(), stream=True)
-        answers = iter(caller.stub.stream_predictions(wrapped, timeout=120))
-        assert wire.parse(pb.StreamResponse, next(answers).prediction).HasField("accepted")
-        server.worker.kill()
-        with pytest.raises(grpc.RpcError, match="Worker died"):
-            list(answers)
-        assert wait_until(caller.answers, 60)
 
 
 @pytest.mark.slow
@@ -107,8 +98,13 @@ def test_sigterm_lets_a_request_finish_on_the_java_of_pypi(errors: IO[str]) -> N
         assert not alive(processes)
 
 
-def test_a_server_that_is_killed_leaves_nothing_behind(errors: IO[str]) -> None:
-    with serving(errors, *WEIGHTS) as server:
+def test_silent_sessions_expire_and_a_server_that_is_killed_leaves_nothing_behind(errors: IO[str]) -> None:
+    with serving(errors, *WEIGHTS, "--idle-timeout", "1") as server:
+        caller = Caller(server.address)
+        caller.open()
+        assert caller.one(ping=pb.Ping()).pong.sessions == 1
+        assert wait_until(lambda: caller.one(ping=pb.Ping()).pong.sessions == 0, 10)
+
         processes = [server.java, *server.java.children(recursive=True)]
         assert len(processes) == 2
         server.process.kill()

@@ -18,6 +18,7 @@ from flashvsr_handler.serve.rundir import RunDir, write_run_dir
 from flashvsr_handler.serve.signals import StopSignals
 from flashvsr_handler.serve.supervisor import Supervisor
 
+LOOPBACK_NAMES: Final = (LOOPBACK, "localhost")
 KEEPS_LOGS: Final = (Exit.NOT_READY, Exit.SERVER_DIED)
 """After these ends a temporary run directory stays: the message names its logs."""
 
@@ -38,6 +39,8 @@ def _serve(options: Options) -> Exit:
     gpus = visible_gpus(options.settings.device, os.environ)
     ports = choose_ports(options.host, options.grpc_port, options.http_port)
     run = write_run_dir(options, ports, gpus)
+    if options.host not in LOOPBACK_NAMES:
+        _say(f"listening on {options.host}: whoever reaches this port may use the server")
     ended = Exit.SERVER_DIED
     try:
         ended = _run(options, java, run, ports, signals)

@@ -15,7 +15,7 @@ class Exit(IntEnum):
     NO_JAVA = 3
     """No Java 11 or later was found."""
     PORT_IN_USE = 4
-    """A port that the server needs is taken."""
+    """A port that the server needs is taken, or the address is not of this machine."""
     MODEL_FAILED = 5
     """The model cannot be loaded."""
     NOT_READY = 6
