@@ -31,7 +31,7 @@ def load(settings: Settings, gpu: int | None) -> LoadedModel:
 
     Raises the engine's ConfigError, WeightsError or DeviceError.
     """
-    assigned = settings.device == "auto" and gpu is not None and torch.cuda.is_available()
+    assigned = settings.device == "auto" and gpu is not None and gpu >= 0 and torch.cuda.is_available()
     config = EngineConfig(
         weights=settings.weights,
         version=settings.version or None,  # type: ignore[arg-type]

@@ -11,7 +11,7 @@ from flashvsr_engine.errors import ConfigError
 from flashvsr_proto import wire
 from flashvsr_proto.v1 import stream_pb2 as pb
 
-from flashvsr_handler.admission import examine
+from flashvsr_handler.admission import ENVELOPE_BYTES, examine
 from flashvsr_handler.chunks import ChunkRunner
 from flashvsr_handler.errors import InvalidRequest, ServiceError, UnsupportedVersion
 from flashvsr_handler.metrics import Metric, Recorder
@@ -41,7 +41,8 @@ class Service:
         self._settings = settings
         self.store = SessionStore(settings.max_sessions, budget_bytes, settings.idle_timeout_s, clock)
         self.metrics = Recorder()
-        self._runner = ChunkRunner(self.store, self.metrics, settings.message_target_bytes)
+        target = min(settings.message_target_bytes, settings.max_message_bytes - ENVELOPE_BYTES)
+        self._runner = ChunkRunner(self.store, self.metrics, target)
 
     @property
     def device_lost(self) -> bool:

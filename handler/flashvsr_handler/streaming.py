@@ -55,7 +55,8 @@ def packed(
     """Yield ``frames`` as messages of as many frames as fit ``target_bytes``, one at least."""
     height, width = frames.shape[1:3]
     pixel_format = opening.output_format or pb.PIXEL_FORMAT_RGB24
-    each = max(1, target_bytes // sum(wire.plane_sizes(pixel_format, width, height)))
+    fitting = target_bytes // sum(wire.plane_sizes(pixel_format, width, height))
+    each = min(max(1, fitting), wire.MAX_FRAMES)
     for start in range(0, len(frames), each):
         started = time.perf_counter()
         part = frames[start : start + each]

@@ -242,6 +242,15 @@ def test_frames_travel_in_messages_of_about_the_wanted_size() -> None:
     assert [answer.frames.count for answer in answers if answer.HasField("frames")] == [4, 4, 4, 4, 4, 1]
 
 
+def test_no_message_passes_the_limit_whatever_size_is_wanted() -> None:
+    caller = Caller(message_target_bytes=8 * MIB, max_message_bytes=MIB)
+    session = caller.open(width=200, height=200).session_id
+    frames = np.zeros((8, 200, 200, 3), np.uint8)
+    answers = [caller.frames(session, index, frames) for index in range(4)]
+    sizes = [response.ByteSize() for answer in answers for response in answer]
+    assert MIB // 3 < max(sizes) <= MIB
+
+
 @pytest.mark.parametrize("body", ["frames", "flush", "clip"])
 def test_many_answers_are_refused_to_a_caller_that_takes_one(body: str) -> None:
     caller = Caller()
