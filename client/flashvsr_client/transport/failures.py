@@ -35,6 +35,9 @@ def of_status(failure: grpc.RpcError, server: str, *, in_session: bool) -> Attem
         return AttemptError(ServerBusyError(f"the server at {server} has no free worker: try again in a while"), 1.0)
     if code is grpc.StatusCode.UNAVAILABLE:
         return _unavailable(details, server, in_session=in_session)
+    if code is grpc.StatusCode.CANCELLED:  # not by us: a server that stops, or a request that is too large
+        text = f"the server at {server} cancelled the request: it is being stopped, or allows smaller requests only"
+        return AttemptError(ServerError(text), 0.0)
     return AttemptError(_final(code, details, server, in_session=in_session))
 
 
@@ -77,7 +80,6 @@ def _final(code: grpc.StatusCode, details: str, server: str, *, in_session: bool
     if code is grpc.StatusCode.RESOURCE_EXHAUSTED:
         return ServerBusyError(f"the server at {server} is busy: {details}; try again in a while")
     remedy = {
-        grpc.StatusCode.CANCELLED: "it cancels requests above its max_request_size",
         grpc.StatusCode.UNIMPLEMENTED: "it does not speak this protocol: is this a flashvsr-serve?",
         grpc.StatusCode.PERMISSION_DENIED: "it wants a token that this client does not send",
     }.get(code, "see its log")
