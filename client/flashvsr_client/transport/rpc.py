@@ -1,4 +1,7 @@
-"""One request to TorchServe and its answer, with the deadline per message. Raises :class:`AttemptError` alone."""
+"""One request to TorchServe and its answer, with the deadline per message.
+
+Raises :class:`AttemptError` for what goes wrong, :class:`StreamClosedError` after its own end.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,7 @@ from flashvsr_proto.torchserve.inference_pb2 import PredictionResponse
 from flashvsr_proto.torchserve.stub import InferenceStub, request
 from flashvsr_proto.v1 import stream_pb2 as pb
 
-from flashvsr_client.errors import ServerError, SessionLostError
+from flashvsr_client.errors import ServerError, SessionLostError, StreamClosedError
 from flashvsr_client.transport.failures import AttemptError, of_error, of_status
 
 # Messages are bounded by the server, which checks sizes at open; gRPC's own limit of 4 MiB is below one frame.
@@ -35,9 +38,11 @@ class Rpc:
         self.server = server
         self._channel = grpc.insecure_channel(server, options=_OPTIONS)
         self._stub = InferenceStub(self._channel)
+        self._closed = False
 
     def ask(self, model: str, message: pb.StreamRequest, seconds: float) -> pb.StreamResponse:
         """Send a control message and give its one answer, or raise after ``seconds``."""
+        self._check_open()
         in_session = bool(message.session_id)
         try:
             answer = self._stub.predictions(request(model, message.SerializeToString()), timeout=seconds)
@@ -47,6 +52,7 @@ class Rpc:
 
     def start(self, model: str, message: bytes) -> Call:
         """Send the serialised request of a chunk; its answer is read by :meth:`answers`."""
+        self._check_open()
         return self._stub.stream_predictions(request(model, message, stream=True))
 
     def answers(self, call: Call, seconds: float) -> Iterator[pb.StreamResponse]:
@@ -77,7 +83,12 @@ class Rpc:
 
     def close(self) -> None:
         """Cancel what is running and disconnect."""
+        self._closed = True
         self._channel.close()
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise StreamClosedError(f"the client of {self.server} was closed: make another one")
 
     def _parsed(self, answer: PredictionResponse, *, in_session: bool) -> pb.StreamResponse:
         try:

@@ -87,7 +87,7 @@ class RpcStream:
             for call in self._calls:
                 call.cancel()  # type: ignore[no-untyped-call]  # untyped in grpc's stubs
             goodbye = self._addressed(pb.StreamRequest(close=pb.Close()))
-            with suppress(AttemptError):
+            with suppress(AttemptError, StreamClosedError):
                 self._rpc.ask(self._model, goodbye, _CLOSE_SECONDS)
 
     def _addressed(self, request: pb.StreamRequest) -> pb.StreamRequest:
@@ -141,7 +141,10 @@ class RpcStream:
 
     def _frames(self, index: int, call: Call) -> Iterator[Frames]:
         """Read one attempt's answer: accepted, frames, done."""
-        for response in self._rpc.answers(call, self._timeout.message):
+        done = False
+        for response in self._rpc.answers(
+            call, self._timeout.message
+        ):  # to its very end: a call left early is cancelled
             match response.WhichOneof("body"):
                 case "accepted":
                     self._allow_next(index)
@@ -149,10 +152,11 @@ class RpcStream:
                     yield self._pictures(response.frames)
                 case "done":
                     self._allow_next(index)
-                    return
+                    done = True
                 case other:
                     raise AttemptError(ServerError(f"the server answered a chunk with {other}: versions differ?"))
-        raise AttemptError(ServerError("the server ended a chunk's answer without `done`: see its log"), 0.0)
+        if not done:
+            raise AttemptError(ServerError("the server ended a chunk's answer without `done`: see its log"), 0.0)
 
     def _pictures(self, message: pb.Frames) -> Frames:
         try:
@@ -160,10 +164,8 @@ class RpcStream:
         except wire.WireError as error:
             raise AttemptError(ServerError(f"the server sent frames that cannot be read: {error}")) from error
         if frames.shape[1:3] != (self.info.height, self.info.width):
-            text = (
-                f"the server sent frames of {message.width}x{message.height}, not {self.info.width}x{self.info.height}"
-            )
-            raise AttemptError(ServerError(f"{text}: versions differ?"))
+            size = f"{message.width}x{message.height}"
+            raise AttemptError(ServerError(f"the server sent frames of {size} in a stream of {self.info}"))
         return frames
 
     def _allow_next(self, index: int) -> None:

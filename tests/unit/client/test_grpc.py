@@ -188,6 +188,18 @@ def test_close_from_another_thread_ends_a_wait(serve: FakeServe) -> None:
     released.set()
 
 
+def test_a_session_does_not_outlive_its_client(serve: FakeServe) -> None:
+    with client_of(serve) as client:
+        session = client.open_session(16, 16)
+        upscaled = session.upscale(np.zeros((16, 16, 3), np.uint8) for _ in range(500))
+        next(upscaled)
+    with pytest.raises(StreamClosedError, match="was closed"):
+        list(upscaled)
+    session.close()
+    with pytest.raises(StreamClosedError, match="make another one"):
+        client.open_session(16, 16)
+
+
 def test_nobody_there() -> None:
     began = time.monotonic()
     with Client("127.0.0.1:1") as client, pytest.raises(ServerUnreachableError, match=r"127\.0\.0\.1:1: start one"):
