@@ -17,8 +17,8 @@ Frames: TypeAlias = npt.NDArray[Any] | Tensor
 Output = Literal["uint8", "float"]
 
 
-def checked(frames: Frames, geometry: Geometry) -> Tensor:
-    """Frames as a uint8 tensor (T, h, w, 3) that shares the user's memory. FrameError for any other type or shape."""
+def copied(frames: Frames, geometry: Geometry) -> Tensor:
+    """A copy of the user's frames as a uint8 tensor (T, h, w, 3). FrameError for any other type or shape."""
     if not isinstance(frames, (np.ndarray, Tensor)):
         raise FrameError(f"frames are a {type(frames).__name__}; expected a numpy array or a torch tensor.")
     if str(frames.dtype).removeprefix("torch.") != "uint8":
@@ -26,7 +26,7 @@ def checked(frames: Frames, geometry: Geometry) -> Tensor:
     expected = (geometry.height, geometry.width, 3)
     if frames.ndim != 4 or tuple(frames.shape[1:]) != expected:
         raise FrameError(f"frames have shape {tuple(frames.shape)}; expected (T, {expected[0]}, {expected[1]}, 3).")
-    return frames if isinstance(frames, Tensor) else torch.from_numpy(np.ascontiguousarray(frames))
+    return frames.clone() if isinstance(frames, Tensor) else torch.from_numpy(frames.copy())
 
 
 def upscale(frames: Tensor, geometry: Geometry) -> Tensor:

@@ -13,7 +13,7 @@ from torch import Tensor
 from flashvsr_engine import schedule
 from flashvsr_engine.chunk import Stream, run_chunk
 from flashvsr_engine.errors import SessionStateError
-from flashvsr_engine.frames import Frames, checked
+from flashvsr_engine.frames import Frames, copied
 from flashvsr_engine.schedule import Chunk
 from flashvsr_engine.state import StreamState
 
@@ -61,14 +61,12 @@ class Session:
         the session as it was; SessionStateError after its end.
         """
         self._require_open()
-        taken = checked(frames, self._stream.geometry)
+        taken = copied(frames, self._stream.geometry)  # the user may change the array after the call
         self._gives_tensors = isinstance(frames, Tensor)
         state = self.state
         if len(taken):
-            # Copies: the user may change the array after the call.
             state.last_frame = taken[-1:].clone()
-            waiting = torch.cat((state.pending.to(taken.device), taken)) if len(state.pending) else taken.clone()
-            state.pending = waiting
+            state.pending = torch.cat((state.pending.to(taken.device), taken)) if len(state.pending) else taken
             state.frames_in += len(taken)
         return self._result(self._run_ready())
 
