@@ -19,6 +19,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from flashvsr_engine import EngineConfig, FlashVSREngine
+from flashvsr_engine.devices import keep_freed_memory
 
 HEADER = (
     "| size out | weights | precision | device | fps | ms per 8 frames | first frame s | state MB | peak MB | commit |"
@@ -90,6 +91,8 @@ def main() -> None:
     width, height = (int(side) for side in options.size.split("x"))
     names = ("weights", "version", "precision", "device", "mode", "scale")
     engine = FlashVSREngine.load(EngineConfig(**{name: getattr(options, name) for name in names}))
+    if engine.device.type == "cpu":
+        keep_freed_memory()  # as the server does
     result = measure(engine, width, height, options.chunks)
     cells = [
         f"{width * options.scale}x{height * options.scale}",

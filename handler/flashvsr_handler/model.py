@@ -9,6 +9,7 @@ import numpy as np
 import psutil  # type: ignore[import-untyped]
 import torch
 from flashvsr_engine import EngineConfig, FlashVSREngine
+from flashvsr_engine.devices import keep_freed_memory
 
 from flashvsr_handler.protocols import Engine
 from flashvsr_handler.settings import Settings
@@ -43,6 +44,8 @@ def load(settings: Settings, gpu: int | None) -> LoadedModel:
     )
     free = _free_bytes(config.device)
     engine = FlashVSREngine.load(config)
+    if engine.device.type == "cpu":
+        keep_freed_memory()
     if settings.warm_up:
         _warm_up(engine)
     budget = settings.state_bytes_budget or int(free * SHARE_OF_FREE)

@@ -84,8 +84,12 @@ def _array(frames: object) -> Frames:
 
 def _load(options: LocalOptions) -> FlashVSREngine:
     from flashvsr_engine import EngineConfig, FlashVSREngine
+    from flashvsr_engine.devices import keep_freed_memory
 
-    return FlashVSREngine.load(EngineConfig(**asdict(options)))
+    engine = FlashVSREngine.load(EngineConfig(**asdict(options)))
+    if engine.device.type == "cpu":
+        keep_freed_memory()
+    return engine
 
 
 @contextmanager

@@ -110,4 +110,6 @@ def _vmargs(config: Path) -> list[str]:
 def _environment(run: RunDir, environment: Mapping[str, str]) -> dict[str, str]:
     """Give the environment without our own overrides: they are in the model's configuration by now."""
     kept = {k: v for k, v in environment.items() if k not in DROPPED and not k.startswith(PREFIX)}
+    # A worker's threads that spin while they wait take the cores from Java and from clients on the same machine.
+    kept.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     return kept | {"TMPDIR": str(run.tmp), "LOG_LOCATION": str(run.logs), "METRICS_LOCATION": str(run.logs)}
