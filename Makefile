@@ -54,4 +54,4 @@ constraints: setup ## Write down the versions that are installed now
 	$(BIN)/python -m pip freeze --exclude-editable --all | grep -vE '^(nvidia|cuda)-' > constraints.txt
 
 clean: ## Remove the virtual environment and everything built
-	rm -rf $(VENV) .demo .mypy_cache .ruff_cache .pytest_cache .hypothesis model_store/*.mar
+	rm -rf $(VENV) .demo .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis model_store/*.mar

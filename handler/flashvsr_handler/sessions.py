@@ -14,11 +14,13 @@ from flashvsr_handler.errors import Busy, NoSession, OutOfOrder, TooLarge
 from flashvsr_handler.protocols import EngineSession, Pictures
 
 ID_BYTES: Final = 18
+IN_FLIGHT: Final = 2
+"""Chunks that a client may have under way: one that runs and one that is queued. Either may have to be repeated."""
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a chunk gave, kept until the next one so that a repeated request gets it again."""
+    """What a chunk gave, kept for a while so that a repeated request gets it again."""
 
     chunk_index: int
     outputs: tuple[Pictures, ...]
@@ -41,25 +43,27 @@ class StoredSession:
     engine: EngineSession
     admission: Admission
     next_index: int = 0
-    answer: Answer | None = None
+    answers: tuple[Answer, ...] = ()
+    """Of the last chunks, as many as a client may have under way."""
     flushed: bool = False
     last_used: float = 0.0
     in_use: bool = False
 
     def repeated(self, chunk_index: int) -> Answer | None:
-        """Give the answer of the last chunk when its index comes again, None for the next one.
+        """Give the answer of one of the last two chunks when its index comes again, None for the next one.
 
         Raises :class:`OutOfOrder` for any other; the session stays usable.
         """
-        if self.answer is not None and chunk_index == self.answer.chunk_index:
-            return self.answer
+        for answer in self.answers:
+            if chunk_index == answer.chunk_index:
+                return answer
         if chunk_index != self.next_index:
-            raise OutOfOrder(f"chunk_index {chunk_index}: send {self.next_index} next, or repeat the last one.")
+            raise OutOfOrder(f"chunk_index {chunk_index}: send {self.next_index} next, or repeat one of the last two.")
         return None
 
     def remember(self, answer: Answer) -> None:
         """Keep the answer of the chunk that just ran and expect the next."""
-        self.answer = answer
+        self.answers = (*self.answers[1 - IN_FLIGHT :], answer)
         self.next_index = answer.chunk_index + 1
 
 

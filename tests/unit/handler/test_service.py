@@ -143,6 +143,7 @@ def test_a_repeated_chunk_gets_the_same_answer_and_is_not_run_again() -> None:
     assert again == first
     flushed = caller.flush(session, 1)
     np.testing.assert_array_equal(output(caller.flush(session, 1)), output(flushed))
+    np.testing.assert_array_equal(output(caller.frames(session, 0, pictures(30))), output(first))
     assert caller.engine.sessions[0].frames_in == 30
 
 

@@ -73,12 +73,15 @@ def test_chunks_come_in_order_or_again() -> None:
     assert session.repeated(0) is None
     with pytest.raises(OutOfOrder, match="send 0 next"):
         session.repeated(1)
-    answer = Answer(0, (), 0, 0)
-    session.remember(answer)
-    assert session.repeated(0) is answer
-    assert session.repeated(1) is None
-    with pytest.raises(OutOfOrder, match="send 1 next"):
-        session.repeated(2)
+    answers = [Answer(index, (), 0, 0) for index in range(3)]
+    for answer in answers:
+        session.remember(answer)
+        assert session.repeated(answer.chunk_index) is answer
+    assert session.repeated(1) is answers[1]  # a client has two chunks under way, and may have to repeat both
+    assert session.repeated(3) is None
+    for index in (0, 4):
+        with pytest.raises(OutOfOrder, match="send 3 next"):
+            session.repeated(index)
 
 
 def test_ids_cannot_be_guessed() -> None:
