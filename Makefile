@@ -9,7 +9,7 @@ INPUT ?=
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint type unit proto mar serve bench constraints clean
+.PHONY: help setup demo test lint type unit proto mar serve bench train constraints clean
 
 help: ## Show this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -50,8 +50,11 @@ serve: setup ## Run the server in the foreground; options in ARGS
 bench: setup ## Measure the engine on this machine
 	$(BIN)/python -m bench.engine $(ARGS)
 
+train: setup ## Train the built-in model on the photographs in PHOTOS, for as long as ARGS="--minutes 18" says
+	$(BIN)/python -m train.run --photos "$(PHOTOS)" --out .train $(ARGS)
+
 constraints: setup ## Write down the versions that are installed now
 	$(BIN)/python -m pip freeze --exclude-editable --all | grep -vE '^(nvidia|cuda)-' > constraints.txt
 
 clean: ## Remove the virtual environment and everything built
-	rm -rf $(VENV) .demo .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis model_store/*.mar
+	rm -rf $(VENV) .demo .train .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis model_store/*.mar
