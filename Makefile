@@ -47,8 +47,9 @@ mar: setup ## Build model_store/flashvsr.mar for a TorchServe of your own
 serve: setup ## Run the server in the foreground; options in ARGS
 	$(BIN)/flashvsr-serve $(ARGS)
 
-bench: setup ## Measure the engine on this machine
-	$(BIN)/python -m bench.engine $(ARGS)
+bench: setup ## Measure the engine and the server on this machine
+	$(BIN)/python -m bench.engine
+	$(BIN)/python -m bench.serving
 
 train: setup ## Train the built-in model on the photographs in PHOTOS, for as long as ARGS="--minutes 18" says
 	$(BIN)/python -m train.run --photos "$(PHOTOS)" --out .train $(ARGS)
