@@ -16,6 +16,7 @@ from flashvsr_engine.geometry import Geometry
 from flashvsr_engine.kernels import SparseAttention
 from flashvsr_engine.model import Conditioning, rotation
 from flashvsr_engine.noise import NoiseSource
+from flashvsr_engine.residual import add_residual
 from flashvsr_engine.schedule import FRAMES_PER_LATENT, LOOK_AHEAD, TRIMMED, Chunk
 from flashvsr_engine.state import StreamState
 from flashvsr_engine.weights import Network
@@ -77,7 +78,7 @@ def _decode(stream: Stream, state: StreamState, chunk: Chunk, latents: Tensor, l
         )
         skipped = TRIMMED if chunk.index == 0 and start == 0 else 0
         guide, decoded = guide[0, :, skipped:].transpose(0, 1), decoded[0, skipped:].float()
-        y = guide + 2 * decoded if stream.network.manifest.residual else 2 * decoded - 1
+        y = add_residual(guide, 2 * decoded) if stream.network.manifest.residual else 2 * decoded - 1
         corrected = COLOR_FIXES[stream.color_fix](crop(y, stream.geometry), crop(guide, stream.geometry))
         yield finished(corrected, stream.output)
 

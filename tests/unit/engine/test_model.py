@@ -4,9 +4,12 @@ import pytest
 import torch
 import torch.nn.functional as F
 from flashvsr_engine.color import adain, wavelet
+from flashvsr_engine.frames import upscale
+from flashvsr_engine.geometry import Geometry
 from flashvsr_engine.model import LQProjector, ProjectorMemory, ProjectorSizes, TCDecoder, TCDecoderSizes, rotation
 from flashvsr_engine.model.rope import axis_dims, rotate
 from flashvsr_engine.model.windows import from_windows, to_windows
+from flashvsr_engine.residual import FLOOR, SHARE, add_residual
 from flashvsr_engine.state import KVWindow
 
 CPU = torch.device("cpu")
@@ -97,3 +100,30 @@ def test_wavelet_is_high_bands_on_low_band() -> None:
         return x
 
     torch.testing.assert_close(wavelet(y, lq), (y - low(y) + low(lq)).clamp(-1, 1), rtol=0, atol=1e-5)
+
+
+def test_padding_continues_the_picture_by_reflection() -> None:
+    frames = torch.arange(20 * 18, dtype=torch.uint8).view(1, 20, 18, 1).expand(-1, -1, -1, 3)
+    geometry = Geometry(18, 20, 4)
+    lq = upscale(frames, geometry)
+    assert lq.shape == (1, 3, 1, 128, 128)
+    assert torch.equal(lq[..., 72:128], lq[..., 15:71].flip(-1))
+    assert torch.equal(lq[..., 80:128, :], lq[..., 31:79, :].flip(-2))
+
+
+def test_padding_may_be_longer_than_the_picture() -> None:
+    frames = torch.randint(0, 256, (1, 16, 16, 3), dtype=torch.uint8)
+    lq = upscale(frames, Geometry(16, 16, 2))
+    assert torch.equal(lq[..., :32], lq[..., 62:94])  # there and back
+    assert torch.equal(lq[..., :32], lq[..., 31:63].flip(-1))
+
+
+def test_a_residual_stays_near_its_neighbourhood() -> None:
+    torch.manual_seed(0)
+    guide = F.interpolate(torch.rand(2, 3, 12, 16) * 1.6 - 0.8, scale_factor=8, mode="bilinear")
+    small, wild = 0.1 * torch.randn(guide.shape).clamp(-1, 1), 9 * torch.randn(guide.shape)
+    assert torch.equal(add_residual(guide, small), guide + small)
+    bounded, slack = add_residual(guide, wild), FLOOR + SHARE * (guide.max() - guide.min())
+    assert guide.min() - slack <= bounded.min() < bounded.max() <= guide.max() + slack
+    flat = torch.full_like(guide, 0.3)
+    assert (add_residual(flat, wild) - flat).abs().max() <= FLOOR + 1e-6
