@@ -28,7 +28,10 @@ class ModelConfig:
 
 @dataclass(frozen=True, slots=True)
 class DataConfig:
-    """What clips are made of. Shares are in [0, 1], max_speed in output pixels a frame, crop in output pixels."""
+    """What clips are made of. Shares are in [0, 1], max_speed in output pixels a frame, crop in output pixels.
+
+    graphics: drawn pictures beside the photographs.
+    """
 
     held_out: int
     crop: int
@@ -38,6 +41,7 @@ class DataConfig:
     patch: float
     degraded: float
     half_size: float
+    graphics: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,11 +75,11 @@ class LossConfig:
 
 @dataclass(frozen=True, slots=True)
 class TrainConfig:
-    """A whole run. frames: LQ frames of a clip, 25 + 8 n. scale: of the super-resolution."""
+    """A whole run. frames: LQ frames of a clip, 25 + 8 n. scales: of the super-resolution, each batch the next."""
 
     seed: int
     frames: int
-    scale: int
+    scales: tuple[int, ...]
     model: ModelConfig
     data: DataConfig
     optim: OptimConfig

@@ -10,6 +10,7 @@ from train.jpeg import Jpeg
 from train.motion import Random
 
 BLUR_TAPS = 13
+JPEG_BLOCK = 16
 
 
 class Bicubic:
@@ -33,7 +34,7 @@ class Degradation:
     def __init__(self, crop: int, scale: int, random: Random) -> None:
         device = random.generator.device
         self._random = random
-        self._reduce = Bicubic(crop, crop // scale, device)
+        self._reduce = Bicubic(crop, round(crop / scale), device)
         self._jpeg = Jpeg(device)
 
     def __call__(self, clips: Tensor, damaged: int) -> Tensor:
@@ -46,9 +47,16 @@ class Degradation:
             first = self._reduce(_blur(clips[:damaged], random))
             strength = random.uniform(0, 1, damaged, 1, 1, 1, 1) ** 2 * (8 / 255)
             first = (first + strength * random.normal(*first.shape)).clamp(0, 1)
-            parts.append(self._jpeg(first, random.uniform(55, 98, damaged)))
+            parts.append(self._compressed(first, random.uniform(55, 98, damaged)))
         parts.append(self._reduce(clips[damaged:]))
         return torch.cat(parts).mul(255).round() / 255
+
+    def _compressed(self, clips: Tensor, quality: Tensor) -> Tensor:
+        """Sides that are no multiples of the blocks are compressed with their border repeated, as encoders do."""
+        side = clips.shape[-1]
+        more = -side % JPEG_BLOCK
+        padded = F.pad(clips, (0, more, 0, more, 0, 0), mode="replicate")
+        return self._jpeg(padded, quality)[..., :side, :side]
 
 
 def _blur(clips: Tensor, random: Random) -> Tensor:

@@ -17,6 +17,7 @@ from flashvsr_engine.model import (
     rotation,
 )
 from flashvsr_engine.model.windows import WINDOW_COLUMNS, WINDOW_ROWS, WINDOW_TOKENS
+from flashvsr_engine.weights import Network as WeightsNetwork
 from torch import Tensor, nn
 
 from train.config import ModelConfig
@@ -72,6 +73,16 @@ class Network(nn.Module):
             made.append(x - self.dit(x, [part], conditioning, positions, windows, attend))
             first += count
         return torch.cat(made, dim=2)
+
+    def load_weights(self, weights: WeightsNetwork) -> None:
+        """Take over the weights of a folder. RuntimeError where its sizes are others."""
+        for own, loaded in (
+            (self.projector, weights.projector),
+            (self.dit, weights.dit),
+            (self.decoder, weights.tcdecoder),
+        ):
+            own.load_state_dict(loaded.state_dict())
+        self.prompt.copy_(weights.prompt)
 
     def _positions(self, first: int, count: int, grid: tuple[int, int], device: torch.device) -> Rotation:
         return rotation(self.dit.sizes.head_dim, first, count, *grid, device)

@@ -35,10 +35,10 @@ class Whitened(nn.Module):
             return torch.einsum("oiyx,ij->ojyx", weight, self.matrix)
 
 
-def parametrise(decoder: nn.Module, first: nn.Conv2d, covariance: Tensor) -> None:
-    """Whiten the input of a decoder's first convolution and centre its other 3x3 convolutions."""
+def parametrise(decoder: nn.Module, first: nn.Conv2d | None, covariance: Tensor | None) -> None:
+    """Centre a decoder's 3x3 convolutions, but for the first, whose input is whitened, where it is given."""
     for module in list(decoder.modules()):
-        if module is first:
+        if module is first and covariance is not None:
             parametrize.register_parametrization(module, "weight", Whitened(covariance))
         elif isinstance(module, nn.Conv2d) and module.kernel_size == (3, 3):
             parametrize.register_parametrization(module, "weight", Centred())

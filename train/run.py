@@ -12,10 +12,13 @@ from itertools import chain
 from pathlib import Path
 
 import torch
+from flashvsr_engine.devices import keep_freed_memory
+from flashvsr_engine.weights import load_network
 
 from train.budget import Budget
 from train.config import TrainConfig, read_config
 from train.export import export
+from train.graphics import draw_graphics
 from train.photos import PhotoPool, read_picture
 from train.sources import read_sources, split
 from train.trainer import Trainer
@@ -82,10 +85,15 @@ def main() -> None:
     config = _config(options)
     budget = Budget(options.minutes, options.steps)
     torch.backends.cudnn.benchmark = True
+    if options.device == "cpu":
+        keep_freed_memory()
     options.out.mkdir(parents=True, exist_ok=True)
     photographs = split(read_sources(options.photos), config.data.held_out).training
-    pool = PhotoPool((read_picture(options.photos / p.name) for p in photographs), torch.device(options.device))
-    trainer = Trainer(config, pool, compiled=not options.no_compile)
+    graphics = draw_graphics(config.data.graphics, config.seed)
+    pictures = chain((read_picture(options.photos / p.name) for p in photographs), graphics)
+    pool = PhotoPool(pictures, torch.device(options.device))
+    initial = None if options.init is None else load_network(options.init)
+    trainer = Trainer(config, pool, compiled=not options.no_compile, initial=initial)
     lines = chain(
         [header(trainer, len(photographs))],
         train(trainer, budget, options.out, options.log_every, options.checkpoint_minutes),
@@ -112,6 +120,7 @@ def _parser() -> argparse.ArgumentParser:
     length.add_argument("--minutes", type=float, help="length of the run by the clock, compiling included")
     length.add_argument("--steps", type=int)
     parser.add_argument("--device", default="cuda:0" if torch.cuda.is_available() else "cpu")
+    parser.add_argument("--init", type=Path, help="weights folder to go on from, in place of random weights")
     parser.add_argument("--batch", type=int, help="clips to a batch, in place of the configuration's")
     parser.add_argument("--no-compile", action="store_true")
     parser.add_argument("--log-every", type=int, default=50)

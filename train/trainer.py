@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import torch
+from flashvsr_engine.devices import resolve_dtype
+from flashvsr_engine.weights import Network as WeightsNetwork
 from torch import Tensor
 
 from train.clips import ClipSynthesizer
@@ -26,7 +28,10 @@ Losses = tuple[Tensor, Tensor]
 class Trainer:
     """A network in training. The same seed, device and settings give the same steps on a CPU."""
 
-    def __init__(self, config: TrainConfig, pool: PhotoPool, compiled: bool) -> None:
+    def __init__(
+        self, config: TrainConfig, pool: PhotoPool, compiled: bool, initial: WeightsNetwork | None = None
+    ) -> None:
+        """`initial`: weights to go on from, of the configuration's sizes."""
         device = pool.pixels.device
         torch.manual_seed(config.seed)
         generator = torch.Generator(device=device).manual_seed(config.seed)
@@ -35,13 +40,18 @@ class Trainer:
         self._config = config
         self._random = Random(generator)
         self._clips = ClipSynthesizer(pool, config.data, config.frames, generator)
-        self._degradation = Degradation(config.data.crop, config.scale, self._random)
-        self._enlarge = Bicubic(config.data.crop // config.scale, config.data.crop, device)
+        self._damage = [Degradation(config.data.crop, scale, self._random) for scale in config.scales]
+        self._enlarge = [Bicubic(round(config.data.crop / scale), config.data.crop, device) for scale in config.scales]
+        self._batches = 0
         self._network = Network(config.model).to(device)
         decoder = self._network.decoder
         first = decoder.get_submodule("decoder.1")
         assert isinstance(first, torch.nn.Conv2d)
-        parametrise(decoder, first, self._covariance(first))
+        if initial is None:
+            parametrise(decoder, first, self._covariance(first))
+        else:  # weights that were exported are in terms of the plain input; going on, it stays so
+            self._network.load_weights(initial)
+            parametrise(decoder, None, None)
         decoder.to(memory_format=torch.channels_last)
         self._optimiser = Optimiser(self._network, config.optim)
         self._average = Average(self._network, config.optim.ema)
@@ -79,7 +89,9 @@ class Trainer:
         config = self._config
         clips = self._clips.batch()
         damaged = round(config.data.degraded * config.data.batch)
-        lq = self._enlarge(self._degradation(clips, damaged)) * 2 - 1
+        turn = self._batches % len(config.scales)
+        self._batches += 1
+        lq = self._enlarge[turn](self._damage[turn](clips, damaged)) * 2 - 1
         truth = clips[:, :, :-LOOK_AHEAD].transpose(1, 2) * 2 - 1
         side = config.data.crop // LATENT_STRIDE
         noise = self._random.normal(len(clips), LATENT_CHANNELS, config.latents, side, side)
@@ -93,7 +105,8 @@ class Trainer:
         return network.requires_grad_(False)
 
     def _forward(self, lq: Tensor, noise: Tensor, truth: Tensor) -> Losses:
-        with torch.autocast(lq.device.type, torch.bfloat16, enabled=lq.is_cuda):
+        fast = resolve_dtype("auto", lq.device) is torch.bfloat16
+        with torch.autocast(lq.device.type, torch.bfloat16, enabled=fast):
             frames = self._network(lq, noise)
         bicubic = lq[:, :, :-LOOK_AHEAD].transpose(1, 2)
         return clip_loss(frames, truth, self._config.loss), clip_loss(bicubic, truth, self._config.loss)

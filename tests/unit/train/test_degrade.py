@@ -45,3 +45,10 @@ def test_jpeg_loses_more_at_lower_quality() -> None:
     clips = torch.rand(1, 3, 1, 32, 32, generator=torch.Generator().manual_seed(0)).expand(2, -1, -1, -1, -1)
     error = (Jpeg(CPU)(clips, torch.tensor([55.0, 98.0])) - clips).square().mean((1, 2, 3, 4))
     assert error[0] > 1.2 * error[1]
+
+
+@pytest.mark.parametrize(("scale", "side"), [(2, 64), (3, 43), (4, 32)])
+def test_every_scale_can_be_damaged(scale: int, side: int) -> None:
+    clips = torch.rand(2, 3, 2, 128, 128, generator=torch.Generator().manual_seed(0))
+    small = Degradation(128, scale, Random(torch.Generator().manual_seed(1)))(clips, damaged=1)
+    assert small.shape == (2, 3, 2, side, side)

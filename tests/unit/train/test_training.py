@@ -8,8 +8,10 @@ import pytest
 import torch
 import torch.nn.functional as F
 from flashvsr_engine import EngineConfig, FixedNoise, FlashVSREngine
+from flashvsr_engine.residual import add_residual
 from flashvsr_engine.weights import load_network
 
+from tests.unit.train.conftest import CONFIG
 from train.budget import Budget
 from train.clips import ClipSynthesizer
 from train.config import TrainConfig, read_config
@@ -75,9 +77,11 @@ def test_engine_computes_what_was_trained(tiny: TrainConfig, tmp_path: Path) -> 
     with engine.open(width=64, height=32, noise=FixedNoise(noise), output="float") as session:
         served = torch.as_tensor(session.push(frames))
     x = F.interpolate(frames.permute(0, 3, 1, 2) / 255, scale_factor=4.0, mode="bicubic", antialias=True)
-    trained = network((x.clamp(0, 1) * 2 - 1).transpose(0, 1)[None], noise)[0].permute(0, 2, 3, 1)
-    assert (trained - x.permute(0, 2, 3, 1)[:29] * 2 + 1).abs().mean() > 0.01
-    torch.testing.assert_close(served, trained, atol=1e-4, rtol=0)
+    lq = x.clamp(0, 1) * 2 - 1
+    guide = lq[:29]
+    residual = network(lq.transpose(0, 1)[None], noise)[0] - guide
+    assert residual.abs().mean() > 0.01
+    torch.testing.assert_close(served, add_residual(guide, residual).permute(0, 2, 3, 1), atol=1e-4, rtol=0)
 
 
 def test_export_refuses_what_float16_cannot_hold(tiny: TrainConfig, tmp_path: Path) -> None:
@@ -101,3 +105,21 @@ def test_budget_counts_minutes_or_steps() -> None:
     for wrong in ({}, {"minutes": 1.0, "steps": 1}, {"steps": 0}):
         with pytest.raises(ValueError, match=r"minutes|length"):
             Budget(**wrong)
+
+
+def test_a_run_goes_on_from_exported_weights(tiny: TrainConfig, pool: PhotoPool, tmp_path: Path) -> None:
+    first = Trainer(tiny, pool, compiled=False)
+    first.step(0.0)
+    export(first.averaged().half().float(), tmp_path / "weights")
+    second = Trainer(replace(tiny, scales=(2, 3)), pool, compiled=False, initial=load_network(tmp_path / "weights"))
+    before, after = first.averaged().half().float().state_dict(), second.averaged().state_dict()
+    for name, value in before.items():
+        torch.testing.assert_close(after[name], value, rtol=0, atol=1e-3)  # centred anew after rounding to float16
+    losses = [second.step(0.5)[0] for _ in range(2)]
+    assert all(torch.isfinite(loss) for loss in losses)
+
+
+def test_both_configurations_are_of_one_network() -> None:
+    first, second = (read_config(CONFIG.with_name(name)) for name in ("builtin.toml", "builtin_graphics.toml"))
+    assert first.model == second.model
+    assert first.data.held_out == second.data.held_out
