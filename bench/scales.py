@@ -10,7 +10,8 @@ from __future__ import annotations
 import argparse
 
 import numpy as np
-from flashvsr_client.demo.compare import Frame, luma_psnr
+from flashvsr_client.chunks import Frame
+from flashvsr_client.demo.compare import luma_psnr
 from flashvsr_engine import EngineConfig, FlashVSREngine
 from PIL import Image
 from skimage import data
