@@ -14,19 +14,13 @@ from train.sources import Photograph, Split, read_sources, split
 TEMPLATE = Path(__file__).with_name("MODEL_CARD.template.md")
 
 
-def model_card(template: str, log: list[dict[str, Any]], evaluation: dict[str, Any], data: Split) -> str:
-    """Fill the template. ValueError if the log is not that of a finished run."""
-    if not log or not log[-1].get("done"):
-        raise ValueError(
-            "the log does not end with a finished run; give the log.jsonl of the run that made the weights."
-        )
-    seen = log[-2]
+Log = list[dict[str, Any]]
+
+
+def model_card(template: str, logs: list[Log], evaluation: dict[str, Any], data: Split) -> str:
+    """Fill the template. ValueError if a log is not that of a finished run."""
     values = {
-        "device": log[0].get("device", "unknown"),
-        "steps": f"{log[-1]['step']:,}",
-        "clips": f"{seen['clips']:,}",
-        "minutes": f"{log[-1]['seconds'] / 60:.1f}",
-        "to_bicubic": f"{seen['to_bicubic']:.3f}",
+        "runs": "\n".join(f"{number}. {_run(log)}" for number, log in enumerate(logs, 1)),
         "precision": evaluation["precision"],
         "table": markdown(evaluation["summary"]).strip(),
         "photographs": str(len(data.training)),
@@ -35,6 +29,18 @@ def model_card(template: str, log: list[dict[str, Any]], evaluation: dict[str, A
         "sources": credits(data.training),
     }
     return template.format(**values)
+
+
+def _run(log: Log) -> str:
+    if not log or not log[-1].get("done"):
+        raise ValueError(
+            "the log does not end with a finished run; give the log.jsonl of the run that made the weights."
+        )
+    seen = log[-2]
+    return (
+        f"{seen['clips']:,} clips in {log[-1]['step']:,} steps, {log[-1]['seconds'] / 60:.1f} minutes on "
+        f"{log[0].get('device', 'unknown')}; at its end {seen['to_bicubic']:.3f} of bicubic interpolation's loss."
+    )
 
 
 def licences(photographs: tuple[Photograph, ...]) -> str:
@@ -70,16 +76,16 @@ def _licence(stated: str) -> str:
 def main() -> None:
     """The command."""
     parser = argparse.ArgumentParser(prog="python -m train.card", description=__doc__)
-    parser.add_argument("--log", type=Path, required=True, help="log.jsonl of the training run")
+    parser.add_argument("--log", type=Path, required=True, nargs="+", help="log.jsonl of each training run, in order")
     parser.add_argument("--evaluation", type=Path, required=True, help="evaluation.json of train.evaluate")
     parser.add_argument("--photos", type=Path, required=True, help="folder of photographs; SOURCES.csv in or above it")
     parser.add_argument("--held-out", type=int, default=20, help="as in the training's configuration")
     parser.add_argument("--out", type=Path, required=True)
     options = parser.parse_args()
-    log = [json.loads(line) for line in options.log.read_text().splitlines()]
+    logs = [[json.loads(line) for line in path.read_text().splitlines()] for path in options.log]
     data = split(read_sources(options.photos), options.held_out)
     evaluation = json.loads(options.evaluation.read_text())
-    options.out.write_text(model_card(TEMPLATE.read_text(), log, evaluation, data))
+    options.out.write_text(model_card(TEMPLATE.read_text(), logs, evaluation, data))
 
 
 if __name__ == "__main__":
