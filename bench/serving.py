@@ -20,6 +20,7 @@ import numpy.typing as npt
 from flashvsr_client import Client
 from flashvsr_client.demo import server
 from flashvsr_engine import EngineConfig, FlashVSREngine
+from flashvsr_engine.devices import keep_freed_memory
 
 from bench.engine import commit, device_name
 
@@ -34,6 +35,8 @@ def main() -> None:
     parser.add_argument("--frames", type=int, default=81)
     options = parser.parse_args()
     engine = FlashVSREngine.load(EngineConfig())
+    if engine.device.type == "cpu":
+        keep_freed_memory()  # as the server does
     print("| size out | path | device | fps | first frame s | same frames | commit |\n" + "| --- " * 7 + "|")
     with TemporaryDirectory() as folder, server.running(Path(folder) / "log") as address, Client(address) as client:
         for size in options.sizes.split(","):
