@@ -19,6 +19,7 @@ from flashvsr_client.progress import Silent
 from flashvsr_client.report import Report
 
 _FIRST_OUTPUT: Final = 21  # frames that the engine gives at once; speed is steady after them
+_STEADY: Final = 25  # frames after them that it takes to tell: three chunks, or the last one's burst counts too much
 
 
 class Timeline(Silent):
@@ -35,7 +36,7 @@ class Timeline(Silent):
     def steady_fps(self) -> float | None:
         """Frames per second after the engine's first output; None for a clip that is too short to say."""
         later = self._done[_FIRST_OUTPUT - 1 :]
-        return (len(later) - 1) / (later[-1] - later[0]) if len(later) > 1 else None
+        return (len(later) - 1) / (later[-1] - later[0]) if len(later) >= _STEADY else None
 
 
 @click.command()
