@@ -87,11 +87,12 @@ def main() -> None:
     parser.add_argument("--device", default="auto")
     parser.add_argument("--mode", default="tiny")
     parser.add_argument("--chunks", type=int, default=6)
+    parser.add_argument("--give-back", action="store_true", help="give freed memory back, unlike the server")
     options = parser.parse_args()
     width, height = (int(side) for side in options.size.split("x"))
     names = ("weights", "version", "precision", "device", "mode", "scale")
     engine = FlashVSREngine.load(EngineConfig(**{name: getattr(options, name) for name in names}))
-    if engine.device.type == "cpu":
+    if engine.device.type == "cpu" and not options.give_back:
         keep_freed_memory()  # as the server does
     result = measure(engine, width, height, options.chunks)
     cells = [

@@ -17,8 +17,8 @@ from train.evaluate import upscale
 from train.metrics import compare
 from train.truths import enlarge, film_cases, shrink
 
-BOUNDS = ((9.0, 9.0), (0.12, 0.25), (0.06, 0.25), (0.06, 0.1), (0.2, 0.4))
-FRAMES = 25
+BOUNDS = ((9.0, 9.0), (0.12, 0.25), (0.2, 0.4))
+FRAMES = 21
 
 
 def main() -> None:

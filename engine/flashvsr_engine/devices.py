@@ -56,7 +56,7 @@ def _computes_bf16(device: torch.device) -> bool:
 def keep_freed_memory() -> bool:
     """Let this process keep the memory that it frees, for the next chunk; return whether the C library can.
 
-    glibc gives large blocks back to the kernel at once and gets them zeroed again, page by page: a fifth of the time
+    glibc gives large blocks back to the kernel at once and gets them zeroed again, page by page: a third of the time
     of a chunk on a CPU (bench/RESULTS.md). It is for the program to choose, so the engine itself never calls this.
     """
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None

@@ -2,7 +2,7 @@
 
 Detail lives between the colours of its neighbourhood, give or take an overshoot. A network that meets what it was
 never trained on (test patterns, say) may answer with far more; this bounds what of it is seen. On films it costs less
-than 0.1 dB (bench/RESULTS.md).
+than 0.05 dB (bench/RESULTS.md).
 """
 
 from __future__ import annotations
