@@ -6,7 +6,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-EPS = 1e-6
+from flashvsr_engine.kernels.norms import EPS, modulated_norm
+
+__all__ = ["EPS", "ChannelNorm", "RMSNorm", "modulated_norm"]
 
 
 class RMSNorm(nn.Module):
@@ -32,9 +34,3 @@ class ChannelNorm(nn.Module):
         """Returns the input's type."""
         scale = x.shape[1] ** 0.5
         return (F.normalize(x.float(), dim=1) * (scale * self.gamma.float())).to(x.dtype)
-
-
-def modulated_norm(x: Tensor, shift: Tensor, scale: Tensor) -> Tensor:
-    """LayerNorm(x) * (1 + scale) + shift, without affine weights; shift and scale are float32 (..., 1, dim)."""
-    normed = F.layer_norm(x.float(), x.shape[-1:], eps=EPS)
-    return torch.addcmul(shift, normed, 1 + scale).to(x.dtype)
