@@ -13,7 +13,7 @@ _NORM_FLOOR = 1e-12
 
 
 def norm(x: Tensor, normed: Tensor, shift: Tensor, scale: Tensor, plus_one: bool) -> None:
-    """normed = LayerNorm(x) * scale (or 1 + scale) + shift; x (..., dim), contiguous."""
+    """normed = LayerNorm(x) * scale (or 1 + scale) + shift; x (batch, tokens, dim)."""
     _launch_norm(x, x, None, normed, shift, scale, plus_one, adds=False)
 
 
@@ -25,12 +25,14 @@ def residual_norm(
 
 
 def residual(x: Tensor, y: Tensor, gate: Tensor | None) -> None:
-    """x += gate * y; x and y (..., dim), contiguous."""
-    assert x.is_contiguous()
-    assert y.is_contiguous()
-    block = 4096
-    grid = (triton.cdiv(x.numel(), block),)
-    _residual[grid](x, y, y if gate is None else gate, x.numel(), x.shape[-1], GATED=gate is not None, BLOCK=block)
+    """x += gate * y; x and y (batch, tokens, dim)."""
+    assert x.stride(2) == y.stride(2) == 1
+    gated = gate is not None
+    width = triton.next_power_of_2(x.shape[2])
+    _residual[(x.shape[1], x.shape[0])](
+        x, y, gate if gated else y, *x.stride()[:2], *y.stride()[:2], x.shape[2],
+        GATED=gated, WIDTH=width, num_warps=_warps(width),
+    )  # fmt: skip
 
 
 def _launch_norm(
@@ -43,12 +45,12 @@ def _launch_norm(
     plus_one: bool,
     adds: bool,
 ) -> None:
-    assert all(t.is_contiguous() for t in (x, y, normed))
-    dim = x.shape[-1]
+    assert x.stride(2) == y.stride(2) == normed.stride(2) == 1
     gated = gate is not None
-    width = triton.next_power_of_2(dim)
-    _norm[(x.numel() // dim,)](
-        x, y, gate if gated else y, normed, shift, scale, dim, EPS,
+    width = triton.next_power_of_2(x.shape[2])
+    _norm[(x.shape[1], x.shape[0])](
+        x, y, gate if gated else y, normed, shift, scale,
+        *x.stride()[:2], *y.stride()[:2], *normed.stride()[:2], x.shape[2], EPS,
         ADDS=adds, GATED=gated, PLUS_ONE=plus_one, WIDTH=width, num_warps=_warps(width),
     )  # fmt: skip
 
@@ -84,17 +86,18 @@ def _warps(width: int) -> int:
 
 
 @triton.jit
-def _norm(x, y, gate, normed, shift, scale, dim, eps, ADDS: tl.constexpr, GATED: tl.constexpr, PLUS_ONE: tl.constexpr, WIDTH: tl.constexpr):  # type: ignore[no-untyped-def]  # fmt: skip
-    row = tl.program_id(0).to(tl.int64) * dim
+def _norm(x, y, gate, normed, shift, scale, x_batch, x_token, y_batch, y_token, out_batch, out_token, dim, eps, ADDS: tl.constexpr, GATED: tl.constexpr, PLUS_ONE: tl.constexpr, WIDTH: tl.constexpr):  # type: ignore[no-untyped-def]  # fmt: skip
+    token, batch = tl.program_id(0).to(tl.int64), tl.program_id(1).to(tl.int64)
     column = tl.arange(0, WIDTH)
     inside = column < dim
-    value = tl.load(x + row + column, mask=inside, other=0.0).to(tl.float32)
+    x += batch * x_batch + token * x_token + column
+    value = tl.load(x, mask=inside, other=0.0).to(tl.float32)
     if ADDS:
-        added = tl.load(y + row + column, mask=inside, other=0.0).to(tl.float32)
+        added = tl.load(y + batch * y_batch + token * y_token + column, mask=inside, other=0.0).to(tl.float32)
         if GATED:
             added *= tl.load(gate + column, mask=inside, other=0.0).to(tl.float32)
         total = (value + added).to(x.dtype.element_ty)
-        tl.store(x + row + column, total, mask=inside)
+        tl.store(x, total, mask=inside)
         value = total.to(tl.float32)
     mean = tl.sum(value, 0) / dim
     centred = tl.where(inside, value - mean, 0.0)
@@ -104,18 +107,21 @@ def _norm(x, y, gate, normed, shift, scale, dim, eps, ADDS: tl.constexpr, GATED:
         factor += 1.0
     offset = tl.load(shift + column, mask=inside, other=0.0).to(tl.float32)
     result = centred * tl.rsqrt(spread + eps) * factor + offset
-    tl.store(normed + row + column, result.to(normed.dtype.element_ty), mask=inside)
+    normed += batch * out_batch + token * out_token + column
+    tl.store(normed, result.to(normed.dtype.element_ty), mask=inside)
 
 
 @triton.jit
-def _residual(x, y, gate, count, dim, GATED: tl.constexpr, BLOCK: tl.constexpr):  # type: ignore[no-untyped-def]
-    index = tl.program_id(0).to(tl.int64) * BLOCK + tl.arange(0, BLOCK)
-    inside = index < count
-    added = tl.load(y + index, mask=inside, other=0.0).to(tl.float32)
+def _residual(x, y, gate, x_batch, x_token, y_batch, y_token, dim, GATED: tl.constexpr, WIDTH: tl.constexpr):  # type: ignore[no-untyped-def]  # fmt: skip
+    token, batch = tl.program_id(0).to(tl.int64), tl.program_id(1).to(tl.int64)
+    column = tl.arange(0, WIDTH)
+    inside = column < dim
+    x += batch * x_batch + token * x_token + column
+    added = tl.load(y + batch * y_batch + token * y_token + column, mask=inside, other=0.0).to(tl.float32)
     if GATED:
-        added *= tl.load(gate + index % dim, mask=inside, other=0.0).to(tl.float32)
-    total = tl.load(x + index, mask=inside, other=0.0).to(tl.float32) + added
-    tl.store(x + index, total.to(x.dtype.element_ty), mask=inside)
+        added *= tl.load(gate + column, mask=inside, other=0.0).to(tl.float32)
+    total = tl.load(x, mask=inside, other=0.0).to(tl.float32) + added
+    tl.store(x, total.to(x.dtype.element_ty), mask=inside)
 
 
 @triton.jit

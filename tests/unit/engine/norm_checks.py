@@ -32,7 +32,8 @@ def _close(found: Tensor, expected: Tensor) -> None:
 
 
 def _norms(dim: int, dtype: torch.dtype, device: str) -> None:
-    x, y = (torch.randn(2, 5, dim, device=device).to(dtype) * 3 + 1 for _ in range(2))
+    x, y = (torch.randn(2, 9, dim, device=device).to(dtype)[:, 4:] * 3 + 1 for _ in range(2))
+    y = y.repeat(1, 1, 2)[..., :dim]
     shift, scale, gate = (torch.randn(1, dim, device=device) for _ in range(3))
     normed = torch.full_like(x, torch.nan)
     triton_norms.norm(x, normed, shift, scale, plus_one=True)

@@ -1,0 +1,46 @@
+"""The kernels at the decoder's end against plain torch, on any device that Triton has, its interpreter included.
+
+    TRITON_INTERPRET=1 python -m tests.unit.engine.picture_checks
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from flashvsr_engine.kernels.pack import pack_reference
+from flashvsr_engine.kernels.triton_pack import pack
+from flashvsr_engine.kernels.triton_rgb import conv_rgb, rgb_kernel
+
+
+def check(device: str) -> None:
+    """AssertionError where a kernel differs from plain torch."""
+    torch.manual_seed(0)
+    half = torch.bfloat16 if device == "cuda" else torch.float16  # the interpreter multiplies no bfloat16 matrices
+    for dtype in (torch.float32, half):
+        _colours(dtype, device)
+        _bytes(dtype, device)
+
+
+def _colours(dtype: torch.dtype, device: str) -> None:
+    for rows, columns in ((5, 130), (19, 40)):
+        x = torch.randn(2, 16, rows, columns, device=device).to(dtype, memory_format=torch.channels_last)
+        weight, bias = torch.randn(3, 16, 3, 3, device=device).to(dtype) / 12, torch.randn(3, device=device).to(dtype)
+        for padding in (1, 0):
+            expected = F.conv2d(x.float(), weight.float(), bias.float(), padding=(padding, 1))
+            found = conv_rgb(x, rgb_kernel(weight), bias, padding)
+            assert found.dtype is dtype
+            bound = 1e-5 if dtype is torch.float32 else 2**-7
+            torch.testing.assert_close(found.float(), expected, rtol=bound, atol=bound)
+
+
+def _bytes(dtype: torch.dtype, device: str) -> None:
+    y = torch.randn(2, 3, 7, 1100, device=device).to(dtype)
+    factor, offset = torch.rand(2, 3, device=device) + 0.5, torch.rand(2, 3, device=device) - 0.5
+    found = pack(y, factor, offset, 6, 1057)
+    difference = (found.int() - pack_reference(y, factor, offset, 6, 1057).int()).abs()
+    assert difference.max() <= 1
+    assert (difference > 0).float().mean() < 1e-3
+
+
+if __name__ == "__main__":
+    check("cpu")
