@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import torch
 import torch.nn.functional as F
+from flashvsr_engine.kernels.enlarge import enlarge_reference
 from flashvsr_engine.kernels.pack import pack_reference
+from flashvsr_engine.kernels.triton_enlarge import enlarge
 from flashvsr_engine.kernels.triton_pack import pack
 from flashvsr_engine.kernels.triton_rgb import conv_rgb, rgb_kernel
 
@@ -15,6 +17,7 @@ from flashvsr_engine.kernels.triton_rgb import conv_rgb, rgb_kernel
 def check(device: str) -> None:
     """AssertionError where a kernel differs from plain torch."""
     torch.manual_seed(0)
+    _sizes(device)
     half = torch.bfloat16 if device == "cuda" else torch.float16  # the interpreter multiplies no bfloat16 matrices
     for dtype in (torch.float32, half):
         _colours(dtype, device)
@@ -40,6 +43,14 @@ def _bytes(dtype: torch.dtype, device: str) -> None:
     difference = (found.int() - pack_reference(y, factor, offset, 6, 1057).int()).abs()
     assert difference.max() <= 1
     assert (difference > 0).float().mean() < 1e-3
+
+
+def _sizes(device: str) -> None:
+    frames = torch.randint(0, 256, (2, 16, 21, 3), dtype=torch.uint8, device=device)
+    for scale, padded in ((4, (128, 128)), (3, (50, 63)), (2, (128, 384))):
+        size = (16 * scale, 21 * scale)
+        expected = enlarge_reference(frames, size, padded)
+        torch.testing.assert_close(enlarge(frames, size, padded), expected, rtol=0, atol=2e-6)
 
 
 if __name__ == "__main__":
