@@ -38,3 +38,8 @@ def modulated_norm(x: Tensor, shift: Tensor, scale: Tensor) -> Tensor:
     """LayerNorm(x) * (1 + scale) + shift, without affine weights; shift and scale are float32 (..., 1, dim)."""
     normed = F.layer_norm(x.float(), x.shape[-1:], eps=EPS)
     return torch.addcmul(shift, normed, 1 + scale).to(x.dtype)
+
+
+def gated_residual(x: Tensor, y: Tensor, gate: Tensor) -> Tensor:
+    """x + gate * y; gate is float32 (..., 1, dim)."""
+    return x + (gate * y).to(x.dtype)

@@ -45,10 +45,25 @@ class ProjectorMemory:
     conv1: Tensor | None = None
     conv2: Tensor | None = None
 
+    def tensors(self) -> list[Tensor]:
+        """What is held."""
+        return [t for t in (self.conv1, self.conv2) if t is not None]
+
     @property
     def nbytes(self) -> int:
         """Bytes held."""
-        return sum(t.nbytes for t in (self.conv1, self.conv2) if t is not None)
+        return sum(t.nbytes for t in self.tensors())
+
+    def part(self, start: int, stop: int) -> ProjectorMemory:
+        """That of some of the batch's streams or tiles."""
+        return ProjectorMemory(*(t[start:stop] for t in self.tensors()))
+
+    @classmethod
+    def joined(cls, parts: Sequence[ProjectorMemory]) -> ProjectorMemory:
+        """That of a batch made of parts."""
+        if len(parts) == 1:
+            return parts[0]
+        return cls(*(torch.cat(tensors) for tensors in zip(*(part.tensors() for part in parts), strict=True)))
 
 
 class LQProjector(nn.Module):
@@ -64,7 +79,7 @@ class LQProjector(nn.Module):
         self.norm2 = ChannelNorm(sizes.hidden2)
         self.linear_layers = nn.ModuleList(nn.Linear(sizes.hidden2, sizes.dim) for _ in range(sizes.layers))
 
-    def forward(self, lq: Tensor, memory: ProjectorMemory) -> tuple[list[Tensor], ProjectorMemory]:
+    def forward(self, lq: Tensor, memory: ProjectorMemory, bands: int = 1) -> tuple[list[Tensor], ProjectorMemory]:
         """Project the frames of whole clips.
 
         lq: (batch, 3, frames, H, W) in [-1, 1], frames a multiple of 4, H and W of 128. At the start of a stream
