@@ -76,6 +76,7 @@ class Network(nn.Module):
 
     def load_weights(self, weights: WeightsNetwork) -> None:
         """Take over the weights of a folder. RuntimeError where its sizes are others."""
+        assert weights.tcdecoder is not None
         for own, loaded in (
             (self.projector, weights.projector),
             (self.dit, weights.dit),
@@ -114,10 +115,14 @@ class _GrowingWindow:
         self._keys: list[Tensor] = []
         self._values: list[Tensor] = []
 
-    def append(self, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
-        self._keys.append(keys)
-        self._values.append(values)
-        return torch.cat(self._keys, dim=2), torch.cat(self._values, dim=2)
+    def open(self, like: Tensor) -> tuple[Tensor, Tensor]:
+        self._keys.append(torch.empty_like(like))
+        self._values.append(torch.empty_like(like))
+        return self._keys[-1], self._values[-1]
+
+    def close(self) -> tuple[Tensor, Tensor, None]:
+        keys, values = (torch.cat(slices, dim=1).transpose(1, 2) for slices in (self._keys, self._values))
+        return keys, values, None
 
 
 class _OwnPlace:
@@ -126,7 +131,7 @@ class _OwnPlace:
     def __init__(self, places: int) -> None:
         self._places = places
 
-    def __call__(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+    def __call__(self, q: Tensor, k: Tensor, v: Tensor, k_means: Tensor | None) -> Tensor:
         q, k, v = (rearrange(x, "b h (s n t) d -> (b n) h (s t) d", n=self._places, t=WINDOW_TOKENS) for x in (q, k, v))
         y = F.scaled_dot_product_attention(q, k, v)
         return rearrange(y, "(b n) h (s t) d -> b h (s n t) d", n=self._places, t=WINDOW_TOKENS)

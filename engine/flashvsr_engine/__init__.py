@@ -3,10 +3,12 @@
 from flashvsr_engine.config import AttentionConfig, EngineConfig
 from flashvsr_engine.engine import FlashVSREngine
 from flashvsr_engine.errors import (
+    CheckpointError,
     ConfigError,
     DeviceError,
     EngineError,
     FrameError,
+    OutOfMemoryError,
     SessionStateError,
     WeightsError,
 )
@@ -16,6 +18,7 @@ from flashvsr_engine.session import Session
 
 __all__ = [
     "AttentionConfig",
+    "CheckpointError",
     "ConfigError",
     "DeviceError",
     "EngineConfig",
@@ -23,6 +26,7 @@ __all__ = [
     "FixedNoise",
     "FlashVSREngine",
     "FrameError",
+    "OutOfMemoryError",
     "Plan",
     "Session",
     "SessionStateError",

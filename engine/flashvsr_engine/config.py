@@ -9,14 +9,18 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from flashvsr_engine.errors import ConfigError
+from flashvsr_engine.memory import parse_bytes
 from flashvsr_engine.model import ProjectorVersion
 
-Mode = Literal["tiny", "tiny-long"]
+Mode = Literal["tiny", "tiny-long", "full"]
 Precision = Literal["auto", "bf16", "fp16", "fp32"]
 ColorFix = Literal["adain", "wavelet", "none"]
 Backend = Literal["auto", "torch"]
 
 SCALES = (2, 3, 4)
+TILE_SIZES = (32, 1024)
+TILE_OVERLAPS = (8, 512)
+"""Smallest and largest, in pixels of the input."""
 REFERENCE_PIXELS = 768 * 1280
 """Output size at which topk_ratio equals sparse_ratio."""
 
@@ -75,11 +79,18 @@ class AttentionConfig:
 class EngineConfig:
     """An engine: which weights, where, and how.
 
-    weights: "builtin" or a folder in the published layout. mode: tiny, or tiny-long, which decodes the same picture
-    in smaller steps. version: of the LQ projector; None reads it from the folder's manifest. scale: 2, 3 or 4,
-    unless a session names another. precision: "auto" is bf16 where the device computes in it, else fp32. device:
-    "auto" is the first CUDA device, else the CPU. color_fix: how output colours are tied to the input's. seed: of
-    the noise, unless a session names another.
+    weights: "builtin" or a folder in the published layout. mode: tiny; tiny-long, which decodes the same picture in
+    smaller steps; or full, which decodes with the Wan VAE. version: of the LQ projector; None reads it from the
+    folder's manifest. scale: 2, 3 or 4, unless a session names another. precision: "auto" is bf16 where the device
+    computes in it, else fp32. device: "auto" is the first CUDA device, else the CPU. color_fix: how output colours
+    are tied to the input's. seed: of the noise, unless a session names another.
+
+    memory_limit: what one stream and the weights may take of the device: bytes, "8GiB", "auto" (what is free when a
+    stream is planned) or None. A stream that would take more works in smaller steps, first in those that leave the
+    picture as it is; `FlashVSREngine.plan` says which. These ask for such steps whatever the limit:
+    tiled_dit: the DiT works in tiles of tile_size input pixels that overlap by tile_overlap, with adaptive_batch_size
+    as many at once as fit, else one. tiled_vae: the decoder works in bands about tile_size input pixels high.
+    unload_dit: the DiT's weights leave the device while the decoder works.
     """
 
     weights: str | Path = "builtin"
@@ -91,6 +102,13 @@ class EngineConfig:
     attention: AttentionConfig = field(default_factory=AttentionConfig)
     color_fix: ColorFix = "adain"
     seed: int = 0
+    memory_limit: int | str | None = "auto"
+    tiled_dit: bool = False
+    tile_size: int = 256
+    tile_overlap: int = 24
+    tiled_vae: bool = False
+    unload_dit: bool = False
+    adaptive_batch_size: bool = False
 
     def __post_init__(self) -> None:
         require("mode", self.mode, get_args(Mode))
@@ -99,9 +117,21 @@ class EngineConfig:
         require("precision", self.precision, get_args(Precision))
         require("color_fix", self.color_fix, get_args(ColorFix))
         require_seed(self.seed)
+        require_tiles(self.tile_size, self.tile_overlap)
+        if self.memory_limit not in (None, "auto"):
+            parse_bytes(self.memory_limit)
 
 
 def require_seed(seed: int) -> None:
     """Raise ConfigError unless the seed is an unsigned 64-bit integer."""
     if not 0 <= seed < 1 << 64:
         raise ConfigError(f"seed is {seed}; allowed: 0 to 2^64 - 1.")
+
+
+def require_tiles(size: int, overlap: int) -> None:
+    """Raise ConfigError unless tiles of `size` input pixels that overlap by `overlap` can be laid."""
+    for name, value, (low, high) in (("tile_size", size, TILE_SIZES), ("tile_overlap", overlap, TILE_OVERLAPS)):
+        if not low <= value <= high:
+            raise ConfigError(f"{name} is {value}; allowed: {low} to {high} pixels of the input.")
+    if overlap > size // 2:
+        raise ConfigError(f"tile_overlap is {overlap}; allowed with tile_size {size}: at most half of it, {size // 2}.")

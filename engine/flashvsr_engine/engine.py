@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import torch
-from torch import Tensor
 
-from flashvsr_engine.chunk import Stream
+from flashvsr_engine import checkpoint
 from flashvsr_engine.config import EngineConfig, require, require_seed
 from flashvsr_engine.devices import resolve_device, resolve_dtype
 from flashvsr_engine.frames import Output
 from flashvsr_engine.geometry import Geometry
-from flashvsr_engine.kernels import BlockGrid, SparseAttention
-from flashvsr_engine.model.windows import WINDOW_TOKENS
 from flashvsr_engine.noise import CounterNoise, NoiseSource
-from flashvsr_engine.plan import Plan, local_range, make_plan
-from flashvsr_engine.schedule import CHUNK_LATENTS
+from flashvsr_engine.plan import Plan
+from flashvsr_engine.planner import Planner
+from flashvsr_engine.residency import Offloaded
 from flashvsr_engine.session import Session
-from flashvsr_engine.state import KVWindow, StreamState
+from flashvsr_engine.streams import Streams
 from flashvsr_engine.weights import Network, load_network
+
+CPU = torch.device("cpu")
 
 
 class FlashVSREngine:
@@ -29,9 +30,11 @@ class FlashVSREngine:
         self.config = config
         self.device = device
         self.dtype = dtype
-        self._network = network
         with torch.inference_mode():
-            self._conditioning = network.dit.condition(network.prompt)
+            conditioning = network.dit.condition(network.prompt)
+        self._network = network
+        self._streams = Streams(config, network, conditioning, Offloaded(network.dit, device), device, dtype, CPU)
+        self._planner = Planner(self._streams)
 
     @classmethod
     def load(cls, config: EngineConfig) -> FlashVSREngine:
@@ -42,10 +45,11 @@ class FlashVSREngine:
         """
         device = resolve_device(config.device)
         dtype = resolve_dtype(config.precision, device)
-        network = load_network(config.weights, config.version)
-        for part in (network.projector, network.dit, network.tcdecoder):
+        network = load_network(config.weights, config.version, full=config.mode == "full")
+        for part in network.parts():
             part.to(device=device, dtype=dtype)
-        network.tcdecoder.to(memory_format=torch.channels_last)
+        if network.tcdecoder is not None:
+            network.tcdecoder.to(memory_format=torch.channels_last)
         return cls(config, replace(network, prompt=network.prompt.to(device)), device, dtype)
 
     @property
@@ -54,9 +58,11 @@ class FlashVSREngine:
         return f"{self._network.manifest.name} {self._network.version}"
 
     def plan(self, width: int, height: int, scale: int | None = None) -> Plan:
-        """Sizes, memory and schedule of a stream; nothing is allocated. ConfigError for sizes not allowed."""
-        geometry = self._geometry(width, height, scale)
-        return make_plan(geometry, self._network, self.config.attention, self.dtype, self._decode_latents)
+        """Sizes, memory and schedule of a stream; nothing is allocated.
+
+        ConfigError for sizes that are not allowed, or when the stream does not fit `config.memory_limit`.
+        """
+        return self._planner.plan(self._geometry(width, height, scale))
 
     def open(
         self,
@@ -76,46 +82,16 @@ class FlashVSREngine:
         require("output", output, ("uint8", "float"))
         seed = self.config.seed if seed is None else seed
         require_seed(seed)
-        stream = Stream(
-            geometry=geometry,
-            network=self._network,
-            conditioning=self._conditioning,
-            attention=SparseAttention(self._block_grid(geometry), self.device),
-            noise=noise or CounterNoise(seed),
-            color_fix=self.config.color_fix,
-            output=output,
-            decode_latents=self._decode_latents,
-            dtype=self.dtype,
-            device=self.device,
-        )
-        return Session(stream, self._new_state(geometry))
+        steps = self._planner.plan(geometry).steps
+        stream = self._streams.stream(geometry, steps, noise or CounterNoise(seed), output)
+        return Session(stream, self._streams.state(stream), self._network.signature)
 
-    @property
-    def _decode_latents(self) -> int:
-        return 1 if self.config.mode == "tiny-long" else CHUNK_LATENTS
+    def restore(self, path: str | Path) -> Session:
+        """Go on with a stream that `Session.save` wrote; its frames are those that it would have made itself.
+
+        ConfigError, which names the difference, when it was saved with other weights, options or precision.
+        """
+        return checkpoint.restore(Path(path), self._streams, self._planner, self._network.signature)
 
     def _geometry(self, width: int, height: int, scale: int | None) -> Geometry:
         return Geometry(width, height, self.config.scale if scale is None else scale)
-
-    def _block_grid(self, geometry: Geometry) -> BlockGrid:
-        attention = self.config.attention
-        return BlockGrid(
-            rows=geometry.block_rows,
-            columns=geometry.block_columns,
-            topk=attention.topk(geometry.blocks, geometry.pixels),
-            local_range=local_range(attention, self._network),
-            block_kv=attention.block_kv,
-        )
-
-    def _new_state(self, geometry: Geometry) -> StreamState:
-        sizes = self._network.dit.sizes
-        slices, tokens = self.config.attention.kv_slices, geometry.blocks * WINDOW_TOKENS
-        windows = [
-            KVWindow(slices, tokens, sizes.heads, sizes.head_dim, self.dtype, self.device) for _ in range(sizes.blocks)
-        ]
-        nothing = _no_frames(geometry)
-        return StreamState(windows=windows, pending=nothing, last_frame=nothing)
-
-
-def _no_frames(geometry: Geometry) -> Tensor:
-    return torch.empty(0, geometry.height, geometry.width, 3, dtype=torch.uint8)

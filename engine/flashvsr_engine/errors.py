@@ -5,6 +5,8 @@ EngineError
 ├── WeightsError       a weights folder is missing, damaged or of another model
 ├── DeviceError        the device is absent                                (also a RuntimeError)
 ├── FrameError         frames of a wrong type, shape or size               (also a ValueError)
+├── CheckpointError    a saved session cannot be written or read
+├── OutOfMemoryError   the device has no room for a chunk                  (also a MemoryError)
 └── SessionStateError  a session was used after its end                    (also a RuntimeError)
 """
 
@@ -33,3 +35,11 @@ class FrameError(EngineError, ValueError):
 
 class SessionStateError(EngineError, RuntimeError):
     """A session was used after its end."""
+
+
+class CheckpointError(EngineError):
+    """A saved session cannot be written or read."""
+
+
+class OutOfMemoryError(EngineError, MemoryError):
+    """The device has no room for a chunk; other programs or sessions may have taken it."""

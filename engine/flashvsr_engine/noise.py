@@ -35,6 +35,7 @@ class CounterNoise:
     """Standard normal noise from a counter; see the module's docstring."""
 
     def __init__(self, seed: int) -> None:
+        self.seed = seed
         self._key = (seed & _MASK, seed >> 32 & _MASK)
 
     def latents(self, first: int, count: int, rows: int, columns: int, device: torch.device) -> Tensor:
@@ -55,15 +56,17 @@ class FixedNoise:
     def __init__(self, noise: Tensor) -> None:
         if noise.ndim != 5 or noise.shape[:2] != (1, CHANNELS):
             raise ConfigError(f"noise has shape {tuple(noise.shape)}; allowed: (1, {CHANNELS}, latents, H/8, W/8).")
-        self._noise = noise
+        if not torch.isfinite(noise).all():
+            raise ConfigError("noise holds values that are not finite; allowed: finite values only.")
+        self.noise = noise
 
     def latents(self, first: int, count: int, rows: int, columns: int, device: torch.device) -> Tensor:
         """See `NoiseSource`. Past its end the noise repeats its last latent, so that a stream can be finished."""
-        if self._noise.shape[3:] != (rows, columns):
-            size = tuple(self._noise.shape[3:])
+        if self.noise.shape[3:] != (rows, columns):
+            size = tuple(self.noise.shape[3:])
             raise ConfigError(f"noise has {size} rows and columns; this stream's latents have {(rows, columns)}.")
-        index = torch.arange(first, first + count).clamp_(max=self._noise.shape[2] - 1)
-        return self._noise[:, :, index.to(self._noise.device)].to(device=device, dtype=torch.float32)
+        index = torch.arange(first, first + count).clamp_(max=self.noise.shape[2] - 1)
+        return self.noise[:, :, index.to(self.noise.device)].to(device=device, dtype=torch.float32)
 
 
 def philox(counter: Words, key: tuple[int, int]) -> Words:

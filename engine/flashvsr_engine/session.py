@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from enum import Enum
+from pathlib import Path
 from types import TracebackType
 from typing import Any, overload
 
@@ -10,12 +12,14 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from flashvsr_engine import schedule
-from flashvsr_engine.chunk import Stream, run_chunk
-from flashvsr_engine.errors import SessionStateError
+from flashvsr_engine import checkpoint, schedule
+from flashvsr_engine.chunk import run_chunk
+from flashvsr_engine.errors import OutOfMemoryError, SessionStateError
 from flashvsr_engine.frames import Frames, copied
+from flashvsr_engine.kvcache import KVCache
 from flashvsr_engine.schedule import Chunk
 from flashvsr_engine.state import StreamState
+from flashvsr_engine.stream import Stream
 
 
 class _Phase(Enum):
@@ -31,10 +35,11 @@ class Session:
     Calls to sessions of one engine must not overlap in time. A session is a context manager; leaving it closes it.
     """
 
-    def __init__(self, stream: Stream, state: StreamState) -> None:
+    def __init__(self, stream: Stream, state: StreamState, signature: str, gives_tensors: bool = False) -> None:
         self._stream = stream
         self._phase = _Phase.OPEN
-        self._gives_tensors = False
+        self._signature = signature
+        self._gives_tensors = gives_tensors
         self.state = state
 
     @property
@@ -83,6 +88,14 @@ class Session:
         self._release(_Phase.FINISHED)
         return self._result(out)
 
+    def save(self, path: str | Path) -> None:
+        """Write the whole state to one safetensors file, from which `FlashVSREngine.restore` goes on exactly.
+
+        The session goes on as well. CheckpointError when the file cannot be written.
+        """
+        self._require_open()
+        checkpoint.save(Path(path), self._stream, self.state, self._signature, self._gives_tensors)
+
     def close(self) -> None:
         """Free the state. Closing twice is fine."""
         if self._phase is not _Phase.CLOSED:
@@ -101,12 +114,21 @@ class Session:
         state, made = self.state, list[Tensor]()
         while len(state.pending) >= (count := Chunk(state.chunks).frames_in):
             self._phase = _Phase.FAILED  # until the chunk is done: an error in it leaves no usable state
-            out = run_chunk(self._stream, state, state.pending[:count])[: state.frames_in - state.frames_out]
+            out = self._run_chunk(state.pending[:count])[: state.frames_in - state.frames_out]
             state.pending = state.pending[count:].clone()
             state.frames_out += len(out)
             self._phase = _Phase.OPEN
             made.append(out)
         return made
+
+    def _run_chunk(self, frames: Tensor) -> Tensor:
+        try:
+            return run_chunk(self._stream, self.state, frames)
+        except torch.OutOfMemoryError as error:
+            raise OutOfMemoryError(
+                f"{self._stream.device} ran out of memory in chunk {self.state.chunks}: close other sessions or"
+                " programs on it, or set memory_limit below what is free."
+            ) from error
 
     def _result(self, made: list[Tensor]) -> Frames:
         geometry, output = self._stream.geometry, self._stream.output
@@ -124,6 +146,8 @@ class Session:
     def _release(self, phase: _Phase) -> None:
         state = self.state
         nothing = state.pending[:0].clone()
-        self.state = StreamState(windows=[], pending=nothing, last_frame=nothing, chunks=state.chunks)
+        spec = replace(state.kv.spec, layers=0)
+        nobody = KVCache(spec, self._stream.device, self._stream.device)
+        self.state = StreamState(kv=nobody, pending=nothing, last_frame=nothing, chunks=state.chunks)
         self.state.frames_in, self.state.frames_out = state.frames_in, state.frames_out
         self._phase = phase

@@ -43,8 +43,8 @@ def test_stages(monkeypatch: pytest.MonkeyPatch) -> None:
     masks: list[torch.Tensor] = []
     select = SparseAttention.select
 
-    def recording(self: SparseAttention, q: torch.Tensor, k: torch.Tensor) -> torch.Tensor:
-        masks.append(select(self, q, k))
+    def recording(self: SparseAttention, q: torch.Tensor, k_means: torch.Tensor) -> torch.Tensor:
+        masks.append(select(self, q, k_means))
         return masks[-1]
 
     latents: list[torch.Tensor] = []

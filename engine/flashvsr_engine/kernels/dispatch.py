@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from flashvsr_engine.kernels.block_sparse import block_sparse_attention
-from flashvsr_engine.kernels.selection import BlockGrid, select_blocks
+from flashvsr_engine.kernels.selection import QUERY_BLOCK, BlockGrid, block_means, select_blocks
 
 
 class SparseAttention:
@@ -16,10 +17,18 @@ class SparseAttention:
         self.grid = grid
         self._local = grid.local_mask(device)
 
-    def __call__(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+    def __call__(self, q: Tensor, k: Tensor, v: Tensor, k_means: Tensor | None) -> Tensor:
         """See `block_sparse_attention`."""
-        return block_sparse_attention(q, k, v, self.select(q, k), self.grid.block_kv)
+        if q.is_meta:
+            return torch.empty_like(q)
+        assert k_means is not None
+        return block_sparse_attention(q, k, v, self.select(q, k_means), self.grid.block_kv)
 
-    def select(self, q: Tensor, k: Tensor) -> Tensor:
+    def select(self, q: Tensor, k_means: Tensor) -> Tensor:
         """See `select_blocks`."""
-        return select_blocks(q, k, self.grid, self._local)
+        return select_blocks(block_means(q, QUERY_BLOCK), k_means, self.grid, self._local)
+
+
+def dense_attention(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+    """softmax(q k^T / sqrt(head_dim)) v, all (batch, heads, tokens, head_dim)."""
+    return torch.empty_like(q) if q.is_meta else F.scaled_dot_product_attention(q, k, v)

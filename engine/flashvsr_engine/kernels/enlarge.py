@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from flashvsr_engine.kernels.packages import triton_runs_on
+from flashvsr_engine.kernels.fused import fused
 
 Size = tuple[int, int]
 
@@ -16,13 +16,14 @@ def enlarge(frames: Tensor, size: Size, padded: Size) -> Tensor:
 
     Both are (height, width); size is at least that of the frames. The kernel's weights are the twin's up to float32.
     """
-    if frames.is_meta:
-        return torch.empty(1, 3, len(frames), *padded, device=frames.device)
-    if triton_runs_on(frames.device):
+    if not fused(frames):
+        return enlarge_reference(frames, size, padded)
+    out = torch.empty(1, 3, len(frames), *padded, device=frames.device)
+    if not frames.is_meta:
         from flashvsr_engine.kernels import triton_enlarge
 
-        return triton_enlarge.enlarge(frames, size, padded)
-    return enlarge_reference(frames, size, padded)
+        triton_enlarge.enlarge(frames, size, out)
+    return out
 
 
 def enlarge_reference(frames: Tensor, size: Size, padded: Size) -> Tensor:

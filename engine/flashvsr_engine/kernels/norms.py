@@ -13,14 +13,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from flashvsr_engine.kernels.packages import triton_runs_on
+from flashvsr_engine.kernels.fused import fused
 
 EPS = 1e-6
 
 
 def modulated_norm(x: Tensor, shift: Tensor, scale: Tensor) -> Tensor:
     """LayerNorm(x) * (1 + scale) + shift; x (batch, tokens, dim), shift and scale float32 (1, dim)."""
-    if not _fused(x):
+    if not fused(x):
         return modulated_norm_reference(x, shift, scale)
     normed = torch.empty_like(x)
     if not x.is_meta:
@@ -39,7 +39,7 @@ def gated_residual(x: Tensor, y: Tensor, gate: Tensor | None = None) -> Tensor:
 
     The twin rounds gate * y before it adds; the kernel rounds the sum alone.
     """
-    if not _fused(x):
+    if not fused(x):
         return gated_residual_reference(x, y, gate)
     if not x.is_meta:
         _kernels().residual(x, y, gate)
@@ -55,7 +55,7 @@ def gated_residual_norm(
     x: Tensor, y: Tensor, gate: Tensor | None, shift: Tensor, scale: Tensor
 ) -> tuple[Tensor, Tensor]:
     """(z, modulated_norm(z, shift, scale)) with z = gated_residual(x, y, gate), which may be written over x."""
-    if not _fused(x):
+    if not fused(x):
         z = gated_residual_reference(x, y, gate)
         return z, modulated_norm_reference(z, shift, scale)
     normed = torch.empty_like(x)
@@ -68,7 +68,7 @@ def gated_residual_affine_norm(
     x: Tensor, y: Tensor, gate: Tensor | None, weight: Tensor, bias: Tensor
 ) -> tuple[Tensor, Tensor]:
     """(z, LayerNorm(z) * weight + bias) with z = gated_residual(x, y, gate), which may be written over x."""
-    if not _fused(x):
+    if not fused(x):
         z = gated_residual_reference(x, y, gate)
         return z, F.layer_norm(z, z.shape[-1:], weight, bias, EPS)
     normed = torch.empty_like(x)
@@ -86,7 +86,7 @@ def norm_rotate(
     head_dim / 2). out: (batch, tokens, heads, head_dim), of any strides but 1 over head_dim, such as a slot of the
     KV window; made when not given. Returns it. The twin rounds the norm before it rotates; the kernel does not.
     """
-    if not _fused(x):
+    if not fused(x):
         return norm_rotate_reference(x, weight, cos, sin, heads, out)
     if out is None:
         out = x.new_empty(*x.shape[:2], heads, x.shape[2] // heads)
@@ -100,15 +100,21 @@ def norm_rotate_reference(
 ) -> Tensor:
     """The twin of `norm_rotate`."""
     normed = F.rms_norm(x.float(), x.shape[-1:], weight.float(), EPS).to(x.dtype)
-    even, odd = normed.unflatten(-1, (heads, -1, 2)).float().unbind(-1)
-    cos, sin = cos[:, None], sin[:, None]
-    turned = torch.stack((even * cos - odd * sin, even * sin + odd * cos), dim=-1).flatten(-2).to(x.dtype)
+    turned = rotate(normed.unflatten(-1, (heads, -1)), cos, sin)
     return turned if out is None else out.copy_(turned)
+
+
+def rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+    """Turn the channel pairs (2i, 2i + 1) of x (batch, tokens, heads, head_dim), in float32."""
+    cos, sin = cos[:, None], sin[:, None]
+    even, odd = x.float().unflatten(-1, (-1, 2)).unbind(-1)
+    turned = torch.stack((even * cos - odd * sin, even * sin + odd * cos), dim=-1)
+    return turned.flatten(-2).to(x.dtype)
 
 
 def channel_norm_silu(x: Tensor, gamma: Tensor) -> Tensor:
     """SiLU(x / ||x||_2 * sqrt(C) * gamma) over the last axis, the channels; may be written over x."""
-    if not _fused(x):
+    if not fused(x):
         return channel_norm_silu_reference(x, gamma)
     if not x.is_meta:
         _kernels().channel_norm_silu(x, gamma)
@@ -119,13 +125,6 @@ def channel_norm_silu_reference(x: Tensor, gamma: Tensor) -> Tensor:
     """The twin of `channel_norm_silu`, which rounds before the SiLU; x stays as it is."""
     scale = x.shape[-1] ** 0.5
     return F.silu((F.normalize(x.float(), dim=-1) * (scale * gamma.float())).to(x.dtype))
-
-
-def _fused(x: Tensor) -> bool:
-    """Whether the kernels take x: on CUDA or meta, and no gradient wanted, which they do not give."""
-    if torch.is_grad_enabled() and x.requires_grad:
-        return False
-    return x.is_meta or triton_runs_on(x.device)
 
 
 def _kernels() -> ModuleType:

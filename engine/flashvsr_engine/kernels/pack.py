@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from flashvsr_engine.kernels.packages import triton_runs_on
+from flashvsr_engine.kernels.fused import fused
 
 
 def pack(y: Tensor, factor: Tensor, offset: Tensor, height: int, width: int) -> Tensor:
@@ -14,13 +14,14 @@ def pack(y: Tensor, factor: Tensor, offset: Tensor, height: int, width: int) -> 
     y: of any floating type; rows and columns beyond height and width are padding. factor, offset: float32 (frames, 3).
     Equal to the twin but for one step of a byte where float32 rounds the sum otherwise.
     """
-    if y.is_meta:
-        return torch.empty(y.shape[0], height, width, 3, dtype=torch.uint8, device=y.device)
-    if triton_runs_on(y.device):
+    if not fused(y):
+        return pack_reference(y, factor, offset, height, width)
+    packed = torch.empty(y.shape[0], height, width, 3, dtype=torch.uint8, device=y.device)
+    if not y.is_meta:
         from flashvsr_engine.kernels import triton_pack
 
-        return triton_pack.pack(y, factor, offset, height, width)
-    return pack_reference(y, factor, offset, height, width)
+        triton_pack.pack(y, factor, offset, packed)
+    return packed
 
 
 def pack_reference(y: Tensor, factor: Tensor, offset: Tensor, height: int, width: int) -> Tensor:

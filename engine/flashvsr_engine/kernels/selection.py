@@ -43,18 +43,21 @@ class BlockGrid:
         return near.repeat_interleave(QUERY_BLOCK // self.block_kv, dim=1)
 
 
-def select_blocks(q: Tensor, k: Tensor, grid: BlockGrid, local: Tensor) -> Tensor:
+def block_means(x: Tensor, block: int) -> Tensor:
+    """Means over each `block` tokens of x (batch, heads, tokens, head_dim), float32 (batch, heads, blocks, head_dim)."""
+    return x.unflatten(2, (-1, block)).mean(3, dtype=torch.float32)
+
+
+def select_blocks(q_means: Tensor, k_means: Tensor, grid: BlockGrid, local: Tensor) -> Tensor:
     """The mask of kept pairs: bool (batch, heads, query blocks, key blocks).
 
-    q (batch, heads, tokens, head_dim), k (batch, heads, keys, head_dim), both whole slices in window order;
-    local: `grid.local_mask`. Scores are products of block means, softmaxed in float32 over all keys. In each slice
-    of queries, the pairs strictly above the (topk + 1)-th largest are kept: ties at the threshold are dropped, and
-    a block of queries may keep no pair.
+    q_means, k_means: float32 (batch, heads, blocks, head_dim), means of whole slices' blocks in window order; local:
+    `grid.local_mask`. Scores are products of means, softmaxed over all keys. In each slice of queries, the pairs
+    strictly above the (topk + 1)-th largest are kept: ties at the threshold are dropped, and a block of queries may
+    keep no pair.
     """
-    slices = k.shape[2] // (grid.key_blocks * grid.block_kv)
-    q_mean = q.unflatten(2, (-1, QUERY_BLOCK)).float().mean(3)
-    k_mean = k.unflatten(2, (-1, grid.block_kv)).float().mean(3)
-    scores = q_mean @ k_mean.transpose(2, 3) / q.shape[-1] ** 0.5
+    slices = k_means.shape[2] // grid.key_blocks
+    scores = q_means @ k_means.transpose(2, 3) / q_means.shape[-1] ** 0.5
     scores = scores.unflatten(2, (-1, grid.blocks)).unflatten(4, (slices, -1))  # (b, h, slice, n, key slice, n')
     scores = scores.masked_fill(~local[:, None], float("-inf")).flatten(4).softmax(-1)
     flat = scores.flatten(3)  # (b, h, slice, pairs)

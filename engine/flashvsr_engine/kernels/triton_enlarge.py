@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import torch
 import triton
 import triton.language as tl
 from torch import Tensor
@@ -10,16 +9,16 @@ from torch import Tensor
 _COLUMNS = 256
 
 
-def enlarge(frames: Tensor, size: tuple[int, int], padded: tuple[int, int]) -> Tensor:
-    """See `enlarge.enlarge`."""
+def enlarge(frames: Tensor, size: tuple[int, int], out: Tensor) -> None:
+    """See `enlarge.enlarge`; out: float32 (1, 3, T, H, W), contiguous, H and W padded."""
     count, height, width, _ = frames.shape
     assert frames.is_contiguous()
-    out = torch.empty(1, 3, count, *padded, device=frames.device)
-    grid = (triton.cdiv(padded[1], _COLUMNS), padded[0], count)
+    assert out.is_contiguous()
+    grid = (triton.cdiv(out.shape[4], _COLUMNS), out.shape[3], count)
     _enlarge[grid](
-        frames, out, height, width, *size, *padded, height / size[0], width / size[1], COLUMNS=_COLUMNS, num_warps=4
-    )
-    return out
+        frames, out, height, width, *size, *out.shape[3:], height / size[0], width / size[1],
+        COLUMNS=_COLUMNS, num_warps=4,
+    )  # fmt: skip
 
 
 @triton.jit

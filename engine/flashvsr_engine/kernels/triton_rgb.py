@@ -7,7 +7,7 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-_PIXELS = 128
+_PIXELS = 64
 _ROWS = 16
 
 
@@ -31,7 +31,7 @@ def conv_rgb(x: Tensor, kernel: Tensor, bias: Tensor, row_padding: int = 1) -> T
     grid = (triton.cdiv(width, _PIXELS), triton.cdiv(made, _ROWS), batch)
     _conv_rgb[grid](
         x, kernel, bias, out, height, width, made, row_padding, x.stride(0), x.stride(2), x.stride(3),
-        CHANNELS=channels, PIXELS=_PIXELS, ROWS=_ROWS, num_warps=4, num_stages=3,
+        CHANNELS=channels, PIXELS=_PIXELS, ROWS=_ROWS, num_warps=4, num_stages=2,
     )  # fmt: skip
     return out
 

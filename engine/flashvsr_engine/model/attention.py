@@ -4,26 +4,31 @@ from __future__ import annotations
 
 from typing import Protocol
 
-import torch.nn.functional as F
-from einops import rearrange
 from torch import Tensor, nn
 
+from flashvsr_engine.kernels import dense_attention
 from flashvsr_engine.model.norm import RMSNorm
-from flashvsr_engine.model.rope import Rotation, rotate
+from flashvsr_engine.model.rope import Rotation, norm_rotate
 
 
 class Window(Protocol):
-    """The keys and values of the slices before this one."""
+    """The keys and values of the slices before this one, with room for this one's."""
 
-    def append(self, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
-        """Take a chunk's (batch, heads, tokens, head_dim); return those of the window with the chunk's in it."""
+    def open(self, like: Tensor) -> tuple[Tensor, Tensor]:
+        """Where the chunk's keys and values, each of shape and type of `like`, are to be written."""
+
+    def close(self) -> tuple[Tensor, Tensor, Tensor | None]:
+        """Keys and values (batch, heads, keys, head_dim) that the chunk sees, and the means of their blocks."""
 
 
 class Attend(Protocol):
     """softmax(q k^T / sqrt(head_dim)) v over the pairs of blocks that the implementation selects."""
 
-    def __call__(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-        """q (batch, heads, tokens, head_dim), k and v (batch, heads, keys, head_dim); returns q's shape."""
+    def __call__(self, q: Tensor, k: Tensor, v: Tensor, k_means: Tensor | None) -> Tensor:
+        """q (batch, heads, tokens, head_dim), k and v (batch, heads, keys, head_dim); returns q's shape.
+
+        k_means: float32 (batch, heads, key blocks, head_dim), what `Window.close` gave.
+        """
 
 
 class SelfAttention(nn.Module):
@@ -35,15 +40,11 @@ class SelfAttention(nn.Module):
         self.q, self.k, self.v, self.o = (nn.Linear(dim, dim) for _ in range(4))
         self.norm_q, self.norm_k = RMSNorm(dim), RMSNorm(dim)
 
-    def forward(self, x: Tensor, positions: Rotation, window: Window, attend: Attend) -> Tensor:
-        """x: (batch, tokens, dim) in window order."""
-        q = rotate(self._split(self.norm_q(self.q(x))), positions)
-        k = rotate(self._split(self.norm_k(self.k(x))), positions)
-        keys, values = window.append(k, self._split(self.v(x)))
-        return self.o(_join(attend(q, keys, values)))
-
-    def _split(self, x: Tensor) -> Tensor:
-        return rearrange(x, "b t (h d) -> b h t d", h=self.heads)
+    def project(self, y: Tensor, positions: Rotation, q: Tensor, k: Tensor, v: Tensor) -> None:
+        """Write queries, keys and values of tokens y (batch, tokens, dim) to (batch, tokens, heads, head_dim)."""
+        norm_rotate(self.q(y), self.norm_q.weight, positions, out=q)
+        norm_rotate(self.k(y), self.norm_k.weight, positions, out=k)
+        v.copy_(self.v(y).unflatten(-1, (self.heads, -1)))
 
 
 class CrossAttention(nn.Module):
@@ -63,11 +64,12 @@ class CrossAttention(nn.Module):
         """x: (batch, tokens, dim)."""
         q = self._split(self.norm_q(self.q(x)))
         k, v = (t.expand(x.shape[0], -1, -1, -1) for t in context)
-        return self.o(_join(F.scaled_dot_product_attention(q, k, v)))
+        return self.o(join(dense_attention(q, k, v)))
 
     def _split(self, x: Tensor) -> Tensor:
-        return rearrange(x, "b t (h d) -> b h t d", h=self.heads)
+        return x.unflatten(-1, (self.heads, -1)).transpose(1, 2)
 
 
-def _join(x: Tensor) -> Tensor:
-    return rearrange(x, "b h t d -> b t (h d)")
+def join(x: Tensor) -> Tensor:
+    """(batch, heads, tokens, head_dim) -> (batch, tokens, dim)."""
+    return x.transpose(1, 2).flatten(2)

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import cast
+from typing import Protocol, cast
 
 import torch
+import torch.nn.functional as F
 from einops import rearrange
 from torch import Tensor, nn
 
-from flashvsr_engine.model.attention import Attend, CrossAttention, SelfAttention, Window
-from flashvsr_engine.model.norm import EPS, modulated_norm
+from flashvsr_engine.model.attention import Attend, CrossAttention, SelfAttention, Window, join
+from flashvsr_engine.model.norm import EPS, gated_residual, modulated_norm
 from flashvsr_engine.model.rope import Rotation
 from flashvsr_engine.model.windows import from_windows, to_windows
 
@@ -49,6 +50,17 @@ class Conditioning:
     head: Tensor
     context: tuple[tuple[Tensor, Tensor], ...]
 
+    def tensors(self) -> list[Tensor]:
+        """All of it."""
+        return [*self.blocks, self.head, *(tensor for pair in self.context for tensor in pair)]
+
+
+class Windows(Protocol):
+    """The KV windows of all blocks, asked for in order."""
+
+    def __getitem__(self, block: int, /) -> Window:
+        """That of one block."""
+
 
 class Block(nn.Module):
     """Self-attention, cross-attention, feed-forward."""
@@ -69,14 +81,52 @@ class Block(nn.Module):
         positions: Rotation,
         window: Window,
         attend: Attend,
+        parts: Sequence[slice],
     ) -> Tensor:
-        """x: (batch, tokens, dim) in window order."""
-        shift_a, scale_a, gate_a, shift_m, scale_m, gate_m = modulation
-        y = self.self_attn(modulated_norm(x, shift_a, scale_a), positions, window, attend)
-        x = x + (gate_a * y).to(x.dtype)
+        """x: (batch, tokens, dim) in window order. Written in place where `parts` cuts the tokens in several."""
+        shift, scale, gate, *feed_forward = modulation
+        attended = self._attended(x, shift, scale, positions, window, attend, parts)
+        if len(parts) == 1:
+            return self._rest(x, attended, gate, context, *feed_forward)
+        for part in parts:
+            x[:, part] = self._rest(x[:, part], attended[:, part], gate, context, *feed_forward)
+        return x
+
+    def _attended(
+        self,
+        x: Tensor,
+        shift: Tensor,
+        scale: Tensor,
+        positions: Rotation,
+        window: Window,
+        attend: Attend,
+        parts: Sequence[slice],
+    ) -> Tensor:
+        q: Tensor | None = None
+        for part in parts:
+            y = modulated_norm(x[:, part], shift, scale)
+            if q is None:
+                q = y.new_empty(*x.shape[:2], self.self_attn.heads, x.shape[2] // self.self_attn.heads)
+                keys, values = window.open(q)
+            self.self_attn.project(y, positions.part(part), q[:, part], keys[:, part], values[:, part])
+        assert q is not None
+        del y
+        return join(attend(q.transpose(1, 2), *window.close()))
+
+    def _rest(
+        self,
+        x: Tensor,
+        attended: Tensor,
+        gate: Tensor,
+        context: tuple[Tensor, Tensor],
+        shift_m: Tensor,
+        scale_m: Tensor,
+        gate_m: Tensor,
+    ) -> Tensor:
+        """What follows self-attention, each token by itself."""
+        x = gated_residual(x, self.self_attn.o(attended), gate)
         x = x + self.cross_attn(self.norm3(x), context)
-        y = self.ffn(modulated_norm(x, shift_m, scale_m))
-        return x + (gate_m * y).to(x.dtype)
+        return gated_residual(x, self.ffn(modulated_norm(x, shift_m, scale_m)), gate_m)
 
 
 class Head(nn.Module):
@@ -126,20 +176,24 @@ class DiT(nn.Module):
         lq_tokens: Sequence[Tensor],
         conditioning: Conditioning,
         positions: Rotation,
-        windows: Sequence[Window],
+        windows: Windows,
         attend: Attend,
+        part_tokens: int | None = None,
     ) -> Tensor:
         """Velocity, of the shape of `noise` (batch, 16, latents, H/8, W/8).
 
-        lq_tokens[i] (batch, tokens, dim), in window order, is added to the input of block i.
+        lq_tokens[i] (batch, tokens, dim), in window order, is added to the input of block i. part_tokens: so many
+        tokens at a time go through what concerns each token by itself, so that less memory is in use; None = all.
         """
-        patches = self.patch_embedding(noise)
-        latents, rows, columns = patches.shape[2:]
-        x = to_windows(rearrange(patches, "b d f h w -> b f h w d"))
+        latents, rows, columns = (size // by for size, by in zip(noise.shape[2:], (1, PATCH, PATCH), strict=True))
+        patches = rearrange(noise, "b c f (h p) (w q) -> b f h w (c p q)", p=PATCH, q=PATCH)
+        x = F.linear(to_windows(patches), self.patch_embedding.weight.flatten(1), self.patch_embedding.bias)
+        step = part_tokens or x.shape[1]
+        parts = [slice(start, start + step) for start in range(0, x.shape[1], step)]
         for i, block in enumerate(self.blocks):
             if i < len(lq_tokens):
                 x = x + lq_tokens[i]
-            x = block(x, conditioning.blocks[i], conditioning.context[i], positions, windows[i], attend)
+            x = block(x, conditioning.blocks[i], conditioning.context[i], positions, windows[i], attend, parts)
         grid = from_windows(self.head(x, conditioning.head), latents, rows, columns)
         return rearrange(grid, "b f h w (p q c) -> b c f (h p) (w q)", p=PATCH, q=PATCH)
 

@@ -22,7 +22,6 @@ import torch.nn.functional as F
 from einops import rearrange
 from torch import Tensor, nn
 
-from flashvsr_engine.kernels.norms import channel_norm_silu
 from flashvsr_engine.model.norm import ChannelNorm
 from flashvsr_engine.model.rows import Rows, bands_of
 from flashvsr_engine.model.windows import WINDOW_ROWS, to_windows
@@ -54,10 +53,25 @@ class ProjectorMemory:
     conv1: Tensor | None = None
     conv2: Tensor | None = None
 
+    def tensors(self) -> list[Tensor]:
+        """What is held."""
+        return [t for t in (self.conv1, self.conv2) if t is not None]
+
     @property
     def nbytes(self) -> int:
         """Bytes held."""
-        return sum(t.nbytes for t in (self.conv1, self.conv2) if t is not None)
+        return sum(t.nbytes for t in self.tensors())
+
+    def part(self, start: int, stop: int) -> ProjectorMemory:
+        """That of some of the batch's streams or tiles."""
+        return ProjectorMemory(*(t[start:stop] for t in self.tensors()))
+
+    @classmethod
+    def joined(cls, parts: Sequence[ProjectorMemory]) -> ProjectorMemory:
+        """That of a batch made of parts."""
+        if len(parts) == 1:
+            return parts[0]
+        return cls(*(torch.cat(tensors) for tensors in zip(*(part.tensors() for part in parts), strict=True)))
 
 
 class LQProjector(nn.Module):
@@ -141,7 +155,7 @@ def _patches(lq: Tensor, dtype: torch.dtype) -> Tensor:
 
 
 def _layer(x: Tensor, conv: nn.Conv3d, norm: ChannelNorm, made: Rows) -> Tensor:
-    """Convolution, norm and SiLU: rows `made` from the rows `made.grown()` of x."""
+    """Convolution, norm and activation: rows `made` from the rows `made.grown()` of x."""
     windows = x.unfold(1, CLIP_FRAMES, STRIDE)  # (b, frames, h, w, d, 4)
     batch, frames, height, width, channels, _ = windows.shape
     above, below = int(made.at_top), int(made.at_bottom)
@@ -152,7 +166,7 @@ def _layer(x: Tensor, conv: nn.Conv3d, norm: ChannelNorm, made: Rows) -> Tensor:
     weight = conv.weight.transpose(1, 2).flatten(1, 2)  # a view once prepared
     y = F.conv2d(stacked, weight.contiguous(memory_format=torch.channels_last), conv.bias)
     y = y.permute(0, 2, 3, 1).contiguous().unflatten(0, (batch, frames))
-    return channel_norm_silu(y, norm.gamma.flatten())
+    return norm(y)
 
 
 def _replicate_border(padded: Tensor, above: int, below: int) -> None:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from flashvsr_engine.kernels import norms
 from flashvsr_engine.model.windows import to_windows
 
 THETA = 10000.0
@@ -23,6 +24,10 @@ class Rotation:
 
     cos: Tensor
     sin: Tensor
+
+    def part(self, tokens: slice) -> Rotation:
+        """That of some of the tokens."""
+        return Rotation(self.cos[tokens], self.sin[tokens])
 
 
 def axis_dims(head_dim: int) -> tuple[int, int, int]:
@@ -56,7 +61,10 @@ def rotation(head_dim: int, first_latent: int, latents: int, rows: int, columns:
 
 
 def rotate(x: Tensor, by: Rotation) -> Tensor:
-    """Turn the channel pairs (2i, 2i + 1) of x (batch, heads, tokens, head_dim); computed in float32."""
-    even, odd = x.float().unflatten(-1, (-1, 2)).unbind(-1)
-    turned = torch.stack((even * by.cos - odd * by.sin, even * by.sin + odd * by.cos), dim=-1)
-    return turned.flatten(-2).to(x.dtype)
+    """Turn the channel pairs (2i, 2i + 1) of x (batch, tokens, heads, head_dim); computed in float32."""
+    return norms.rotate(x, by.cos, by.sin)
+
+
+def norm_rotate(x: Tensor, weight: Tensor, by: Rotation, out: Tensor) -> None:
+    """RMSNorm over all channels of x (batch, tokens, dim), then `rotate`, into (batch, tokens, heads, head_dim)."""
+    norms.norm_rotate(x, weight, by.cos, by.sin, out.shape[2], out)

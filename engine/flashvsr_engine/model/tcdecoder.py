@@ -91,7 +91,9 @@ class TCDecoder(nn.Module):
         self.decoder["24"] = _conv(c3, c3)
         self.decoder["26"] = nn.Conv2d(c3, 3, 3, padding=1)
 
-    def forward(self, latents: Tensor, lq: Tensor, memory: DecoderMemory | None) -> tuple[Tensor, DecoderMemory]:
+    def forward(
+        self, latents: Tensor, lq: Tensor, memory: DecoderMemory | None, parts: int = 1
+    ) -> tuple[Tensor, DecoderMemory]:
         """Decode whole latents.
 
         latents: (batch, 16, L, H/8, W/8). lq: (batch, 3, 4L, H, W) in [-1, 1], the frames that the latents stand

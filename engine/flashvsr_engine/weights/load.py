@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -25,14 +26,23 @@ Shapes = dict[str, Sequence[int]]
 
 @dataclass(frozen=True, slots=True)
 class Network:
-    """The modules of a weights folder, in the files' own types, on the CPU; prompt float32 (1, length, text)."""
+    """The modules of a weights folder, in the files' own types, on the CPU; prompt float32 (1, length, text).
+
+    signature: tells weights apart; see `signature`.
+    """
 
     projector: LQProjector
     dit: DiT
-    tcdecoder: TCDecoder
+    tcdecoder: TCDecoder | None
+    vae: Any | None
     prompt: Tensor
     manifest: Manifest
     version: ProjectorVersion
+    signature: str
+
+    def parts(self) -> list[nn.Module]:
+        """The modules that there are."""
+        return [part for part in (self.projector, self.dit, self.tcdecoder, self.vae) if part is not None]
 
 
 def weights_folder(weights: str | Path) -> Path:
@@ -43,7 +53,7 @@ def weights_folder(weights: str | Path) -> Path:
     return folder
 
 
-def load_network(weights: str | Path, version: ProjectorVersion | None = None) -> Network:
+def load_network(weights: str | Path, version: ProjectorVersion | None = None, full: bool = False) -> Network:
     """Load a folder. `version` must agree with the manifest where both are given, and one of them must give it."""
     folder = weights_folder(weights)
     manifest = read_manifest(folder)
@@ -58,7 +68,8 @@ def load_network(weights: str | Path, version: ProjectorVersion | None = None) -
     tcdecoder = build(*part("tcdecoder"), lambda shapes: TCDecoder(tcdecoder_sizes(shapes), manifest.decoder_slope))
     prompt = _prompt(*part("prompt"), text=dit.sizes.text)
     _check_projector_width(folder / manifest.files["projector"], projector, dit)
-    return Network(projector, dit, tcdecoder, prompt, manifest, rule)
+    parts = [projector, dit, tcdecoder]
+    return Network(projector, dit, tcdecoder, None, prompt, manifest, rule, signature(manifest.name, parts))
 
 
 def build(path: Path, tensors: dict[str, Tensor], make: Callable[[Shapes], M]) -> M:
@@ -115,3 +126,13 @@ def _check_projector_width(path: Path, projector: LQProjector, dit: DiT) -> None
         expected = (dit.sizes.dim, *found[1:])
         if found != expected:
             raise WeightsError(f"{path}: tensor 'linear_layers.{name}' has shape {found}; expected {expected}.")
+
+
+def signature(name: str, parts: Sequence[nn.Module]) -> str:
+    """A network's name with a digest of its parts' one-dimensional weights, which are quick to read."""
+    digest = hashlib.sha256()
+    for part in parts:
+        for key, parameter in sorted(part.named_parameters()):
+            if parameter.ndim == 1:
+                digest.update(key.encode() + parameter.detach().float().numpy().tobytes())
+    return f"{name} {digest.hexdigest()[:16]}"

@@ -1,0 +1,139 @@
+"""A stream's state in one safetensors file, and back, exactly."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from flashvsr_engine.errors import CheckpointError, ConfigError
+from flashvsr_engine.geometry import Geometry
+from flashvsr_engine.model import ProjectorMemory
+from flashvsr_engine.noise import CounterNoise, FixedNoise
+from flashvsr_engine.state import StreamState
+from flashvsr_engine.steps import Steps
+from flashvsr_engine.stream import Stream
+
+if TYPE_CHECKING:
+    from flashvsr_engine.planner import Planner
+    from flashvsr_engine.session import Session
+    from flashvsr_engine.streams import Streams
+
+FORMAT = 1
+COUNTERS = ("chunks", "frames_in", "frames_out")
+
+
+def save(path: Path, stream: Stream, state: StreamState, signature: str, gives_tensors: bool) -> None:
+    """Write a stream and its state. The file appears under its name when it is whole."""
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in _tensors(state).items()}
+    if isinstance(stream.noise, FixedNoise):
+        tensors["noise"] = stream.noise.noise.cpu().contiguous()
+    about = {
+        "format": FORMAT,
+        "setting": _setting(stream, signature),
+        "geometry": asdict(stream.geometry),
+        "output": stream.output,
+        "seed": stream.noise.seed if isinstance(stream.noise, CounterNoise) else None,
+        "steps": asdict(stream.steps),
+        "counters": {name: getattr(state, name) for name in COUNTERS} | {"written": state.kv.written},
+        "channels_last": [_is_channels_last(t) for t in state.decoder or ()],
+        "gives_tensors": gives_tensors,
+    }
+    unfinished = path.with_name(path.name + ".part")
+    try:
+        save_file(tensors, unfinished, {"flashvsr": json.dumps(about)})
+        unfinished.replace(path)
+    except (OSError, SafetensorError) as error:
+        unfinished.unlink(missing_ok=True)
+        raise CheckpointError(f"{path} cannot be written ({error}); the session goes on as it was.") from error
+
+
+def restore(path: Path, streams: Streams, planner: Planner, signature: str) -> Session:
+    """See `FlashVSREngine.restore`."""
+    from flashvsr_engine.session import Session
+
+    about, tensors = _read(path)
+    geometry = Geometry(**about["geometry"])
+    steps = planner.plan(geometry, like=Steps(**about["steps"])).steps
+    noise = CounterNoise(about["seed"]) if about["seed"] is not None else FixedNoise(tensors.pop("noise"))
+    stream = streams.stream(geometry, steps, noise, about["output"])
+    for name, here in _setting(stream, signature).items():
+        if about["setting"][name] != here:
+            raise ConfigError(f"{path} was saved with {name} {about['setting'][name]}; this engine has {here}.")
+    state = streams.state(stream)
+    _fill(state, tensors, about, stream.device)
+    return Session(stream, state, signature, gives_tensors=about["gives_tensors"])
+
+
+def _setting(stream: Stream, signature: str) -> dict[str, Any]:
+    """What must agree, or the frames would be others."""
+    grid = stream.attention.grid
+    return {
+        "weights": signature,
+        "precision": str(stream.dtype).removeprefix("torch."),
+        "decoder": "full" if stream.network.vae is not None else "tiny",
+        "projector version": stream.network.version,
+        "color_fix": stream.color_fix,
+        "topk": grid.topk,
+        "local_range": grid.local_range,
+        "block_kv": grid.block_kv,
+        "tiles": [stream.tiles.tile_height, stream.tiles.tile_width, *stream.tiles.rows, *stream.tiles.columns],
+    }
+
+
+def _tensors(state: StreamState) -> dict[str, Tensor]:
+    named = {"pending": state.pending, "last_frame": state.last_frame}
+    if state.lq_tail is not None:
+        named["lq_tail"] = state.lq_tail
+    named |= {f"projector.{i}": tensor for i, tensor in enumerate(state.projector.tensors())}
+    named |= {f"decoder.{i}": tensor for i, tensor in enumerate(state.decoder or ())}
+    return named | {f"kv.{i}": tensor for i, tensor in enumerate(state.kv.tensors())}
+
+
+def _fill(state: StreamState, tensors: dict[str, Tensor], about: dict[str, Any], device: torch.device) -> None:
+    """Copy a file's tensors into a new state. CheckpointError where they are not those of such a stream."""
+
+    def numbered(kind: str) -> list[Tensor]:
+        count = sum(name.startswith(f"{kind}.") for name in tensors)
+        return [tensors[f"{kind}.{i}"] for i in range(count)]
+
+    kept = numbered("kv")
+    if [t.shape for t in kept] != [t.shape for t in state.kv.tensors()]:
+        raise CheckpointError("the saved keys and values have other sizes than this engine's: kv_ratio must agree.")
+    for mine, saved in zip(state.kv.tensors(), kept, strict=True):
+        mine.copy_(saved)
+    state.pending, state.last_frame = tensors["pending"], tensors["last_frame"]
+    state.projector = ProjectorMemory(*(t.to(device) for t in numbered("projector")))
+    decoder = [
+        t.to(device, memory_format=torch.channels_last) if last else t.to(device)
+        for t, last in zip(numbered("decoder"), about["channels_last"], strict=True)
+    ]
+    state.decoder = tuple(decoder) or None
+    state.lq_tail = tensors["lq_tail"].to(device) if "lq_tail" in tensors else None
+    for name in COUNTERS:
+        setattr(state, name, about["counters"][name])
+    state.kv.written = about["counters"]["written"]
+
+
+def _read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    try:
+        with safe_open(path, "pt") as file:
+            metadata = file.metadata() or {}
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no mapping
+    except (OSError, SafetensorError) as error:
+        raise CheckpointError(f"{path} is no complete saved session ({error}).") from error
+    about = json.loads(metadata.get("flashvsr", "{}"))
+    if about.get("format") != FORMAT:
+        found = about.get("format")
+        raise CheckpointError(f"{path} is no session saved by this version: format {found}, not {FORMAT}.")
+    return about, tensors
+
+
+def _is_channels_last(x: Tensor) -> bool:
+    return x.ndim == 4 and not x.is_contiguous() and x.is_contiguous(memory_format=torch.channels_last)

@@ -1,0 +1,91 @@
+"""The first half of a chunk: upscaled input and noise -> latents, tile by tile where the stream has tiles."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from flashvsr_engine.geometry import LATENT_PIXELS, TOKEN_PIXELS
+from flashvsr_engine.kvwindow import ChunkWindows
+from flashvsr_engine.model import ProjectorMemory, Rotation, rotation
+from flashvsr_engine.model.windows import WINDOW_LATENTS
+from flashvsr_engine.schedule import Chunk
+from flashvsr_engine.state import StreamState
+from flashvsr_engine.stream import Stream
+
+
+def denoise(stream: Stream, state: StreamState, chunk: Chunk, lq: Tensor) -> Tensor:
+    """The chunk's latents (1, 16, latents, H/8, W/8): one step, noise minus velocity.
+
+    lq: (1, 3, frames, H, W) in [-1, 1]. The state is advanced when all tiles are done, not before.
+    """
+    geometry = stream.geometry
+    size = (geometry.latent_rows, geometry.latent_columns)
+    noise = stream.noise.latents(chunk.first_latent, chunk.latents, *size, stream.device).to(stream.dtype)
+    with stream.residency.present(then_unload=stream.steps.unload_dit):
+        latents, memories = _tiles(stream, state, chunk, lq.to(stream.dtype), noise)
+    state.projector = ProjectorMemory.joined(memories)
+    state.kv.advance(chunk.latents // WINDOW_LATENTS)
+    return latents
+
+
+def _tiles(
+    stream: Stream, state: StreamState, chunk: Chunk, lq: Tensor, noise: Tensor
+) -> tuple[Tensor, list[ProjectorMemory]]:
+    """The blended latents, and what the projector remembers of each batch of tiles."""
+    tiles, positions = stream.tiles, _positions(stream, chunk)
+    if len(tiles) == 1:
+        latents, memory = _batch(stream, state, chunk, lq, noise, positions, 0, 1)
+        return latents, [memory]
+    blended = torch.zeros_like(noise, dtype=torch.float32)
+    memories = list[ProjectorMemory]()
+    start = 0
+    while start < len(tiles):
+        stop = min(start + stream.batch.size, len(tiles))
+        try:
+            made, memory = _batch(
+                stream,
+                state,
+                chunk,
+                stream.cut(lq, start, stop),
+                stream.cut(noise, start, stop, LATENT_PIXELS),
+                positions,
+                start,
+                stop,
+            )
+        except torch.OutOfMemoryError:
+            if not stream.batch.lower():
+                raise
+            continue
+        stream.blend(blended, made, start)
+        memories.append(memory)
+        start = stop
+    return blended.to(noise.dtype), memories
+
+
+def _batch(
+    stream: Stream,
+    state: StreamState,
+    chunk: Chunk,
+    lq: Tensor,
+    noise: Tensor,
+    positions: Rotation,
+    start: int,
+    stop: int,
+) -> tuple[Tensor, ProjectorMemory]:
+    """Latents of the tiles from `start` to `stop`. Running them again is fine as long as the state is not advanced."""
+    network, steps = stream.network, stream.steps
+    tokens, memory = network.projector(lq, state.projector.part(start, stop), steps.projector_bands)
+    windows = ChunkWindows(state.kv.part(start, stop), chunk.latents // WINDOW_LATENTS)
+    try:
+        velocity = network.dit(
+            noise, tokens, stream.conditioning, positions, windows, stream.attention, steps.part_tokens
+        )
+    finally:
+        windows.finish()
+    return noise - velocity, memory
+
+
+def _positions(stream: Stream, chunk: Chunk) -> Rotation:
+    grid = (stream.tiles.tile_height // TOKEN_PIXELS, stream.tiles.tile_width // TOKEN_PIXELS)
+    return rotation(stream.network.dit.sizes.head_dim, chunk.first_latent, chunk.latents, *grid, stream.device)
