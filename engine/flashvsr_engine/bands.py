@@ -40,10 +40,12 @@ def reach(convolutions: Sequence[int]) -> int:
 def cut(rows: int, parts: int, reach: int) -> list[Band]:
     """At most `parts` bands that partition the rows, so that the bands of the output are about equal.
 
-    The first band is longer by the reach, as its output lags by as much: whatever the parts, each band has output.
+    The first band is longer by the reach, as its output lags by as much; the last one's output is all that still
+    lags, so it has at least reach + 1 rows. No band's output has more than those or a rows / parts share.
     """
-    assert rows >= 1, "a frame has rows"
-    parts = max(1, min(parts, rows))
-    ends = sorted({min(rows, rows * part // parts + reach) for part in range(1, parts + 1)})
+    assert rows >= 1 and parts >= 1, "a frame has rows"
+    last = max(-(-rows // parts), reach + 1)
+    before = max(0, min(parts - 1, rows - last))
+    ends = [(rows - last) * part // before + reach for part in range(1, before + 1)] + [rows]
     starts = [0, *ends[:-1]]
     return [Band(start, end, start == 0, end == rows) for start, end in zip(starts, ends, strict=True)]

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from flashvsr_engine.bands import Band, cut, reach
+from flashvsr_engine.model.conv import pointwise
 from flashvsr_engine.model.sweep import Sweep
 from flashvsr_engine.model.vae_layers import (
     CONTEXT_FRAMES,
@@ -25,7 +26,6 @@ from flashvsr_engine.model.vae_layers import (
     Pass,
     ResidualBlock,
     Upsampler,
-    pointwise,
 )
 
 V = TypeVar("V")
@@ -99,7 +99,7 @@ class WanDecoder(nn.Module):
         size = 2 ** (LEVELS - 1)
         frames = latents.new_empty(batch, edges[-1], 3, size * rows, size * columns)
         x = latents.movedim(1, -1).float() * (self.std / _UNIT) + self.mean / _UNIT
-        x = pointwise(self.conv2, x.to(latents.dtype))
+        x = x.to(latents.dtype)
         for n in range(count):
             first = starts and n == 0
             self._decode(x[:, n : n + 1], by_layer, first, parts, frames[:, edges[n] : edges[n + 1]])
@@ -123,7 +123,7 @@ class WanDecoder(nn.Module):
         """One latent, into its frames."""
         rows = x.shape[2]
         run = Pass(memory, Sweep(Band(0, rows, first=True, last=True)), starts)
-        x = self.decoder["conv1"](x, run)
+        x = self.decoder["conv1"](pointwise(x, self.conv2.weight, self.conv2.bias), run)
         before, attention, after = self.decoder["middle"]
         x = after(attention(before(x, run)), run)
         done = 0

@@ -11,6 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from flashvsr_engine.model.conv import by_frame, over_time, pointwise
 from flashvsr_engine.model.sweep import Sweep
 
 CONTEXT_FRAMES = 2
@@ -70,8 +71,7 @@ class CausalConv(nn.Conv3d):
             fill(full, run.sweep.take(self, rows))
         else:
             full = run.sweep.around(self, x, shape, fill)
-        padding = (0, 0, self.rows // 2)
-        return F.conv3d(full.permute(0, 4, 1, 2, 3), self.weight, self.bias, padding=padding).permute(0, 2, 3, 4, 1)
+        return over_time(full, self.weight, self.bias)
 
 
 class ResidualBlock(nn.Module):
@@ -94,7 +94,7 @@ class ResidualBlock(nn.Module):
         layers = self.residual
         y = layers["2"](x, run, layers["0"])
         y = layers["6"](y, run, layers["3"])
-        return run.sweep.add_behind(self, y, x if self.shortcut is None else pointwise(self.shortcut, x))
+        return run.sweep.add_behind(self, y, x if self.shortcut is None else _pointwise(self.shortcut, x))
 
 
 class FrameAttention(nn.Module):
@@ -108,9 +108,9 @@ class FrameAttention(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """x: whole frames."""
-        qkv = pointwise(self.to_qkv, self.norm(x)).flatten(2, 3).flatten(0, 1).unsqueeze(1)
+        qkv = _pointwise(self.to_qkv, self.norm(x)).flatten(2, 3).flatten(0, 1).unsqueeze(1)
         y = F.scaled_dot_product_attention(*qkv.chunk(3, dim=-1))  # (batch * frames, 1, places, channels)
-        return x + pointwise(self.proj, y.view(x.shape))
+        return x + _pointwise(self.proj, y.view(x.shape))
 
 
 class Upsampler(nn.Module):
@@ -138,11 +138,8 @@ class Upsampler(nn.Module):
 
         conv = self.resample["1"]
         shape = (batch, frames * growth, 2 * rows, 2 * columns, channels)
-        full = run.sweep.around(self, x, shape, fill).flatten(0, 1).permute(0, 3, 1, 2)
-        y = F.conv2d(full, conv.weight, conv.bias, padding=(0, 1))
-        return y.permute(0, 2, 3, 1).unflatten(0, (batch, frames * growth))
+        return by_frame(run.sweep.around(self, x, shape, fill), conv.weight, conv.bias)
 
 
-def pointwise(conv: nn.Conv2d | nn.Conv3d, x: Tensor) -> Tensor:
-    """A 1x1 convolution of (..., channels)."""
-    return F.linear(x, conv.weight.flatten(1), conv.bias)
+def _pointwise(conv: nn.Conv2d | nn.Conv3d, x: Tensor) -> Tensor:
+    return pointwise(x, conv.weight, conv.bias)
