@@ -26,6 +26,11 @@ class Band:
         return self.first and self.last
 
 
+def whole(rows: int) -> Band:
+    """The frame as one band."""
+    return Band(0, rows, first=True, last=True)
+
+
 def reach(convolutions: Sequence[int]) -> int:
     """Rows of input below a row that it depends on, rounded up.
 
@@ -43,7 +48,7 @@ def cut(rows: int, parts: int, reach: int) -> list[Band]:
     The first band is longer by the reach, as its output lags by as much; the last one's output is all that still
     lags, so it has at least reach + 1 rows. No band's output has more than those or a rows / parts share.
     """
-    assert rows >= 1 and parts >= 1, "a frame has rows"
+    assert min(rows, parts) >= 1, "a frame has rows, and is computed in at least one part"
     last = max(-(-rows // parts), reach + 1)
     before = max(0, min(parts - 1, rows - last))
     ends = [(rows - last) * part // before + reach for part in range(1, before + 1)] + [rows]

@@ -127,9 +127,8 @@ class TCDecoder(nn.Module):
         """What comes out of the first convolution, (batch * L, channels, H/8, W/8)."""
         condition = rearrange(lq, "b c (n f) (h p) (w q) -> (b n) (c f p q) h w", f=FRAMES_PER_LATENT, p=PATCH, q=PATCH)
         x = torch.cat((condition, rearrange(latents, "b c n h w -> (b n) c h w")), dim=1)
-        x = x.div_(3).tanh_().mul_(3).contiguous(memory_format=torch.channels_last)
-        first = self.decoder["1"]
-        return self._act(conv2d(x, first.weight, first.bias, (1, 1)))
+        x = (torch.tanh(x.div_(3)) * 3).contiguous(memory_format=torch.channels_last)
+        return self._act(self.decoder["1"](x))
 
     def _after_first(self, x: Tensor, memory: DecoderMemory | None, kept: list[Tensor], sweep: Sweep) -> Tensor:
         """A band through the other layers; puts its rows of the new memory in `kept`."""
@@ -161,8 +160,9 @@ def _conv(channels: int, out: int) -> nn.Conv2d:
     return nn.Conv2d(channels, out, 3, padding=1, bias=False)
 
 
-def _by_rows(conv: nn.Conv2d, x: Tensor, sweep: Sweep) -> Tensor:
+def _by_rows(conv: nn.Module, x: Tensor, sweep: Sweep) -> Tensor:
     """A 3x3 convolution of a band: padded with zeros at the frame's border, with rows of its neighbours elsewhere."""
+    assert isinstance(conv, nn.Conv2d)
     if sweep.band.whole:
         return conv2d(x, conv.weight, conv.bias, (1, 1))
 

@@ -15,7 +15,7 @@ from typing import TypeVar
 import torch
 from torch import Tensor, nn
 
-from flashvsr_engine.bands import Band, cut, reach
+from flashvsr_engine.bands import cut, reach, whole
 from flashvsr_engine.model.conv import pointwise
 from flashvsr_engine.model.sweep import Sweep
 from flashvsr_engine.model.vae_layers import (
@@ -58,6 +58,29 @@ class VAESizes:
     channels: tuple[int, int, int, int]
 
 
+class _Layers(nn.Module):
+    """What the file names `decoder`."""
+
+    def __init__(self, sizes: VAESizes) -> None:
+        super().__init__()
+        deep, shallow = sizes.channels[0], sizes.channels[-1]
+        self.conv1 = CausalConv(LATENT_CHANNELS, deep, 3, 1)
+        self.middle = nn.ModuleList((ResidualBlock(deep, deep, 1), FrameAttention(deep), ResidualBlock(deep, deep, 1)))
+        self.upsamples = nn.ModuleList(_upsamples(sizes))
+        self.head = nn.ModuleDict({"0": Norm(shallow), "2": CausalConv(shallow, 3, 3, 2 ** (LEVELS - 1))})
+
+    def whole(self, x: Tensor, run: Pass) -> Tensor:
+        """To the end of the middle, whose attention is over whole frames."""
+        before, attention, after = self.middle
+        return after(attention(before(self.conv1(x, run), run)), run)
+
+    def band(self, x: Tensor, run: Pass) -> Tensor:
+        """The rest, band by band: to frames, channels last."""
+        for layer in self.upsamples:
+            x = layer(x, run)
+        return self.head["2"](x, run, self.head["0"]).clamp_(-1, 1)
+
+
 class WanDecoder(nn.Module):
     """See the module's docstring."""
 
@@ -70,18 +93,8 @@ class WanDecoder(nn.Module):
         for name, values in (("mean", _MEAN), ("std", _STD)):
             # On the CPU whatever the default device: no file fills them.
             self.register_buffer(name, torch.tensor(values, dtype=torch.int32, device="cpu"), persistent=False)
-        deep, shallow = sizes.channels[0], sizes.channels[-1]
         self.conv2 = nn.Conv3d(LATENT_CHANNELS, LATENT_CHANNELS, 1)
-        middle = (ResidualBlock(deep, deep, 1), FrameAttention(deep), ResidualBlock(deep, deep, 1))
-        head = {"0": Norm(shallow), "2": CausalConv(shallow, 3, 3, 2 ** (LEVELS - 1))}
-        self.decoder = nn.ModuleDict(
-            {
-                "conv1": CausalConv(LATENT_CHANNELS, deep, 3, 1),
-                "middle": nn.ModuleList(middle),
-                "upsamples": nn.ModuleList(_upsamples(sizes)),
-                "head": nn.ModuleDict(head),
-            }
-        )
+        self.decoder = _Layers(sizes)
 
     def forward(self, latents: Tensor, memory: VAEMemory | None, parts: int = 1) -> tuple[Tensor, VAEMemory]:
         """Decode whole latents.
@@ -94,7 +107,7 @@ class WanDecoder(nn.Module):
         batch, _, count, rows, columns = latents.shape
         starts = memory is None
         held = self.new_memory(batch, rows, columns, latents) if memory is None else memory
-        by_layer = dict(zip(self._causal(), held, strict=True))
+        by_layer: dict[nn.Module, Tensor] = dict(zip(self._causal(), held, strict=True))
         edges = [max(0, 4 * n - 3 * starts) for n in range(count + 1)]
         size = 2 ** (LEVELS - 1)
         frames = latents.new_empty(batch, edges[-1], 3, size * rows, size * columns)
@@ -122,23 +135,15 @@ class WanDecoder(nn.Module):
     def _decode(self, x: Tensor, memory: dict[nn.Module, Tensor], starts: bool, parts: int, out: Tensor) -> None:
         """One latent, into its frames."""
         rows = x.shape[2]
-        run = Pass(memory, Sweep(Band(0, rows, first=True, last=True)), starts)
-        x = self.decoder["conv1"](pointwise(x, self.conv2.weight, self.conv2.bias), run)
-        before, attention, after = self.decoder["middle"]
-        x = after(attention(before(x, run)), run)
+        run = Pass(memory, Sweep(whole(rows)), starts)
+        x = self.decoder.whole(pointwise(x, self.conv2.weight, self.conv2.bias), run)
         done = 0
         for band in cut(rows, parts, REACH):
             run.sweep.band = band
-            y = self._upsampled(x[:, :, band.start : band.stop], run)
+            y = self.decoder.band(x[:, :, band.start : band.stop], run)
             out[:, :, :, done : done + y.shape[2]] = y.permute(0, 1, 4, 2, 3)
             done += y.shape[2]
         assert done == out.shape[3], "the bands make the whole frame"
-
-    def _upsampled(self, x: Tensor, run: Pass) -> Tensor:
-        for layer in self.decoder["upsamples"]:
-            x = layer(x, run)
-        head = self.decoder["head"]
-        return head["2"](x, run, head["0"]).clamp_(-1, 1)
 
 
 def _upsamples(sizes: VAESizes) -> list[nn.Module]:

@@ -55,7 +55,7 @@ class CausalConv(nn.Conv3d):
         self.rows = rows
         self.scale = scale
 
-    def forward(self, x: Tensor, run: Pass, norm: Norm | None = None) -> Tensor:
+    def forward(self, x: Tensor, run: Pass, norm: Norm | None = None) -> Tensor:  # type: ignore[override]
         """x -> as many frames; through silu(norm(x)) first, where a norm is given."""
         batch, frames, rows, columns, channels = x.shape
         memory = run.memory[self]
@@ -109,7 +109,8 @@ class FrameAttention(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """x: whole frames."""
         qkv = _pointwise(self.to_qkv, self.norm(x)).flatten(2, 3).flatten(0, 1).unsqueeze(1)
-        y = F.scaled_dot_product_attention(*qkv.chunk(3, dim=-1))  # (batch * frames, 1, places, channels)
+        q, k, v = qkv.chunk(3, dim=-1)  # (batch * frames, 1, places, channels)
+        y = F.scaled_dot_product_attention(q, k, v)
         return x + _pointwise(self.proj, y.view(x.shape))
 
 
@@ -137,6 +138,7 @@ class Upsampler(nn.Module):
             new.view(batch, frames, growth, rows, 2, columns, 2, channels).copy_(x[:, :, :, :, None, :, None])
 
         conv = self.resample["1"]
+        assert isinstance(conv, nn.Conv2d)
         shape = (batch, frames * growth, 2 * rows, 2 * columns, channels)
         return by_frame(run.sweep.around(self, x, shape, fill), conv.weight, conv.bias)
 

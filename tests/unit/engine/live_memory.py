@@ -14,7 +14,7 @@ class LiveMemory(TorchDispatchMode):
     """`peak`: bytes of the storages made within the context, at the moment when they were most."""
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.live = self.peak = 0
         self._seen: set[int] = set()
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import functools
 import itertools
 
 import torch
@@ -11,6 +12,11 @@ from flashvsr_engine.model.sweep import Sweep
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
+
+
+def _copy(x: torch.Tensor, new: torch.Tensor, _: slice) -> None:
+    new.copy_(x)
+
 
 COUNTS = st.lists(st.integers(0, 5), min_size=1, max_size=4)
 
@@ -55,7 +61,7 @@ def test_a_stack_in_bands_is_the_stack(counts: list[int], rows: int, parts: int)
         for size, stack in enumerate(layers):
             y = y.repeat_interleave(2, 2) if size else y
             for layer in stack:
-                full = sweep.around(layer, y, y.shape, lambda new, _, y=y: new.copy_(y))
+                full = sweep.around(layer, y, y.shape, functools.partial(_copy, y))
                 y = conv2d(full, kernel, None, (0, 0)).remainder(7)
         made.append(y)
     assert torch.equal(torch.cat(made, dim=2), whole)

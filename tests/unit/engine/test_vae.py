@@ -12,6 +12,7 @@ from flashvsr_engine.model.conv import over_time
 from flashvsr_engine.model.tcdecoder import TCDecoder, TCDecoderSizes
 from flashvsr_engine.model.vae import VAEMemory, VAESizes, WanDecoder, decoding, vae_sizes
 from flashvsr_engine.model.vae_layers import Norm
+from flashvsr_engine.state import StreamState
 from flashvsr_engine.weights.files import read_tensors
 from flashvsr_engine.weights.load import build
 from torch import Tensor
@@ -43,7 +44,7 @@ def decode(vae: WanDecoder, latents: Tensor, cuts: list[int], parts: int = 1) ->
 
 
 def test_golden(published: WanDecoder, monkeypatch: pytest.MonkeyPatch) -> None:
-    def decoded(stream: chunk.Stream, state: chunk.StreamState, _: object, z: Tensor, lq: Tensor) -> Iterator[Tensor]:
+    def decoded(stream: chunk.Stream, state: StreamState, _: object, z: Tensor, lq: Tensor) -> Iterator[Tensor]:
         y, state.decoder = published(z, state.decoder)
         yield finished(y[0], stream.output)
 
