@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import torch
 import triton
 import triton.language as tl
 from torch import Tensor
@@ -18,22 +17,22 @@ def rgb_kernel(weight: Tensor) -> Tensor:
     return kernel.flatten(2)
 
 
-def conv_rgb(x: Tensor, kernel: Tensor, bias: Tensor, row_padding: int = 1) -> Tensor:
-    """conv2d of x (batch, C, rows, columns), channels last, to (batch, 3, rows - 2 + 2 * row_padding, columns).
+def conv_rgb(x: Tensor, kernel: Tensor, bias: Tensor, out: Tensor) -> None:
+    """See `rgb.conv_rgb`; kernel of `rgb_kernel`, out (batch, 3, rows, columns), contiguous.
 
-    Columns are padded with a zero, rows with `row_padding` (0 or 1) of them. C is a power of two from 16 on.
+    Where out has as many rows as x, rows are padded with zeros; else it has two fewer.
     """
     batch, channels, height, width = x.shape
-    made = height - 2 + 2 * row_padding
+    made = out.shape[2]
+    row_padding = (made - height + 2) // 2
     assert x.stride(1) == 1
+    assert out.is_contiguous()
     assert channels & (channels - 1) == 0
-    out = torch.empty(batch, 3, made, width, dtype=x.dtype, device=x.device)
     grid = (triton.cdiv(width, _PIXELS), triton.cdiv(made, _ROWS), batch)
     _conv_rgb[grid](
         x, kernel, bias, out, height, width, made, row_padding, x.stride(0), x.stride(2), x.stride(3),
         CHANNELS=channels, PIXELS=_PIXELS, ROWS=_ROWS, num_warps=4, num_stages=2,
     )  # fmt: skip
-    return out
 
 
 @triton.jit
