@@ -77,9 +77,7 @@ def gated_residual_affine_norm(
     return x, normed
 
 
-def norm_rotate(
-    x: Tensor, weight: Tensor, cos: Tensor, sin: Tensor, heads: int, out: Tensor | None = None
-) -> Tensor:
+def norm_rotate(x: Tensor, weight: Tensor, cos: Tensor, sin: Tensor, heads: int, out: Tensor | None = None) -> Tensor:
     """RMSNorm over the whole width, then the channel pairs (2i, 2i + 1) of each head turned by the tokens' angles.
 
     x: (batch, tokens, dim), of any strides but 1 over the width. weight: (dim,). cos, sin: float32 (tokens,
