@@ -35,7 +35,7 @@ STRIDE = 2
 
 @dataclass(frozen=True, slots=True)
 class ProjectorSizes:
-    """Channels after each convolution (published 2048 and 3072), width of the DiT, how many of its blocks get tokens."""
+    """Channels after each convolution (published: 2048, 3072), the DiT's width, how many of its blocks get tokens."""
 
     hidden1: int
     hidden2: int

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,4 +40,4 @@ def bands_of(height: int, bands: int, unit: int) -> Iterator[Rows]:
     units = height // unit
     bands = min(bands, units)
     edges = [units * i // bands * unit for i in range(bands + 1)]
-    yield from (Rows(start, end, height) for start, end in zip(edges, edges[1:], strict=False))
+    yield from (Rows(start, end, height) for start, end in pairwise(edges))

@@ -71,8 +71,13 @@ class TCDecoder(nn.Module):
         """
         for stage, keys in enumerate(_MEM_BLOCKS):
             for key in keys:
-                self.decoder[key].prepare()
-            self.widen.append(Widen(self.decoder.pop(_GROWS[stage]), self.decoder.pop(_WIDENS[stage])))
+                block = self.decoder[key]
+                assert isinstance(block, MemBlock)
+                block.prepare()
+            grow, conv = self.decoder.pop(_GROWS[stage]), self.decoder.pop(_WIDENS[stage])
+            assert isinstance(grow, TGrow)
+            assert isinstance(conv, nn.Conv2d)
+            self.widen.append(Widen(grow, conv))
 
     def forward(
         self, latents: Tensor, lq: Tensor, memory: DecoderMemory | None, parts: int = 1
@@ -129,6 +134,8 @@ class TCDecoder(nn.Module):
     def _coloured(self, x: Tensor, sweep: Sweep) -> Tensor:
         x = conv_act_by_rows(self.decoder["24"], self._act(x), sweep, self.slope)
         last = self.decoder["26"]
+        assert isinstance(last, nn.Conv2d)
+        assert last.bias is not None
         x, padding = with_border(last, x, sweep)
         return conv_rgb(x, last.weight, last.bias, padding)
 

@@ -20,10 +20,15 @@ class MemBlock(nn.Module):
         convs = {"0": 2 * channels, "2": channels, "4": channels}
         self.conv = nn.ModuleDict({key: nn.Conv2d(width, channels, 3, padding=1) for key, width in convs.items()})
 
+    def _conv(self, key: str) -> nn.Conv2d:
+        conv = self.conv[key]
+        assert isinstance(conv, nn.Conv2d)
+        return conv
+
     def prepare(self) -> None:
         """Split the first convolution in one of the frame and one of its predecessor, so that nothing is joined."""
-        both = self.conv.pop("0")
-        assert isinstance(both, nn.Conv2d)
+        both = self._conv("0")
+        del self.conv["0"]
         own, past = (half.contiguous(memory_format=torch.channels_last) for half in both.weight.data.chunk(2, dim=1))
         self.conv["own"], self.conv["past"] = _conv_of(own, both.bias), _conv_of(past, None)
 
@@ -33,7 +38,7 @@ class MemBlock(nn.Module):
         In bands, the output lags behind x by three rows.
         """
         y = conv_act_by_rows(self.conv["2"], self._first(x, before, sweep), sweep, self.slope)
-        last = self.conv["4"]
+        last = self._conv("4")
         y, padding = with_border(last, y, sweep)
         if sweep.band.whole:
             return conv_add_act(y, last.weight, last.bias, x, padding, self.slope)
@@ -45,7 +50,7 @@ class MemBlock(nn.Module):
         if "0" in self.conv:
             return conv_act_by_rows(self.conv["0"], torch.cat((x, past), dim=1), sweep, self.slope)
         y = conv_by_rows(self.conv["past"], past, sweep)
-        own = self.conv["own"]
+        own = self._conv("own")
         x, padding = with_border(own, x, sweep)
         return conv_add_act(x, own.weight, own.bias, y, padding, self.slope)
 
