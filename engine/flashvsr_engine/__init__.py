@@ -7,7 +7,11 @@ from flashvsr_engine.errors import (
     DeviceError,
     EngineError,
     FrameError,
+    HubRefusedError,
+    HubUnreachableError,
+    MissingPackageError,
     SessionStateError,
+    StorageError,
     WeightsError,
 )
 from flashvsr_engine.noise import FixedNoise
@@ -23,8 +27,12 @@ __all__ = [
     "FixedNoise",
     "FlashVSREngine",
     "FrameError",
+    "HubRefusedError",
+    "HubUnreachableError",
+    "MissingPackageError",
     "Plan",
     "Session",
     "SessionStateError",
+    "StorageError",
     "WeightsError",
 ]

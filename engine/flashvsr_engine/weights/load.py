@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from importlib.resources import files
 from pathlib import Path
 from typing import TypeVar
 
@@ -16,8 +15,8 @@ from flashvsr_engine.model import DiT, LQProjector, ProjectorVersion, TCDecoder
 from flashvsr_engine.model.dit import dit_sizes
 from flashvsr_engine.model.projector import projector_sizes
 from flashvsr_engine.model.tcdecoder import tcdecoder_sizes
-from flashvsr_engine.weights.files import read_tensors
-from flashvsr_engine.weights.manifest import Manifest, read_manifest
+from flashvsr_engine.weights.folder import WeightsFolder, open_folder
+from flashvsr_engine.weights.manifest import Manifest
 
 M = TypeVar("M", bound=nn.Module)
 Shapes = dict[str, Sequence[int]]
@@ -25,7 +24,10 @@ Shapes = dict[str, Sequence[int]]
 
 @dataclass(frozen=True, slots=True)
 class Network:
-    """The modules of a weights folder, in the files' own types, on the CPU; prompt float32 (1, length, text)."""
+    """The modules of a weights folder, in the files' own types, on the CPU; prompt float32 (1, length, text).
+
+    version_reason: what told the version, as half a sentence.
+    """
 
     projector: LQProjector
     dit: DiT
@@ -33,32 +35,40 @@ class Network:
     prompt: Tensor
     manifest: Manifest
     version: ProjectorVersion
+    version_reason: str = "it was given"
 
 
-def weights_folder(weights: str | Path) -> Path:
-    """The folder of "builtin" or of a path. WeightsError if there is none."""
-    folder = Path(str(files("flashvsr_engine") / "weights" / "builtin")) if weights == "builtin" else Path(weights)
-    if not folder.is_dir():
-        raise WeightsError(f"{folder} is no folder; weights may be 'builtin' or a folder of published files.")
-    return folder
+def load_network(weights: str | Path, version: ProjectorVersion | None = None, shapes_only: bool = False) -> Network:
+    """Load "builtin" or a folder. `version` must agree with what the folder tells, and one of them must tell it.
 
-
-def load_network(weights: str | Path, version: ProjectorVersion | None = None) -> Network:
-    """Load a folder. `version` must agree with the manifest where both are given, and one of them must give it."""
-    folder = weights_folder(weights)
-    manifest = read_manifest(folder)
-    rule = _projector_version(folder, manifest, version)
+    shapes_only: modules on the meta device, for questions about sizes; no values are read. WeightsError.
+    """
+    folder = open_folder(weights, version)
 
     def part(name: str) -> tuple[Path, dict[str, Tensor]]:
-        file = manifest.files[name]
-        return folder / file, read_tensors(folder / file, manifest.sha256.get(file))
+        return folder.file(name), folder.tensors(name, shapes_only)
 
-    dit = build(*part("dit"), lambda shapes: DiT(dit_sizes(shapes, manifest.head_dim)))
-    projector = build(*part("projector"), lambda shapes: LQProjector(projector_sizes(shapes), rule))
-    tcdecoder = build(*part("tcdecoder"), lambda shapes: TCDecoder(tcdecoder_sizes(shapes), manifest.decoder_slope))
-    prompt = _prompt(*part("prompt"), text=dit.sizes.text)
-    _check_projector_width(folder / manifest.files["projector"], projector, dit)
-    return Network(projector, dit, tcdecoder, prompt, manifest, rule)
+    dit = build_dit(folder, *part("dit"))
+    projector = build_projector(folder, *part("projector"))
+    tcdecoder = build_tcdecoder(folder, *part("tcdecoder"))
+    prompt = check_prompt(*part("prompt"), text=dit.sizes.text)
+    check_projector_width(folder.file("projector"), projector, dit.sizes.dim)
+    return Network(projector, dit, tcdecoder, prompt, folder.manifest, folder.version, folder.reason)
+
+
+def build_dit(folder: WeightsFolder, path: Path, tensors: dict[str, Tensor]) -> DiT:
+    """The DiT of a file's tensors. WeightsError as of `build`."""
+    return build(path, tensors, lambda shapes: DiT(dit_sizes(shapes, folder.manifest.head_dim)))
+
+
+def build_projector(folder: WeightsFolder, path: Path, tensors: dict[str, Tensor]) -> LQProjector:
+    """The projector of a file's tensors, with the folder's rule. WeightsError as of `build`."""
+    return build(path, tensors, lambda shapes: LQProjector(projector_sizes(shapes), folder.version))
+
+
+def build_tcdecoder(folder: WeightsFolder, path: Path, tensors: dict[str, Tensor]) -> TCDecoder:
+    """The tiny decoder of a file's tensors. WeightsError as of `build`."""
+    return build(path, tensors, lambda shapes: TCDecoder(tcdecoder_sizes(shapes), folder.manifest.decoder_slope))
 
 
 def build(path: Path, tensors: dict[str, Tensor], make: Callable[[Shapes], M]) -> M:
@@ -80,7 +90,7 @@ def build(path: Path, tensors: dict[str, Tensor], make: Callable[[Shapes], M]) -
         found = tuple(tensors[name].shape)
         if found != shape:
             raise WeightsError(f"{path}: tensor '{name}' has shape {found}; expected {shape}.")
-        if not torch.isfinite(tensors[name]).all():
+        if not _finite(tensors[name]):
             raise WeightsError(f"{path}: tensor '{name}' holds values that are not finite; fetch the file again.")
     unused = sorted(tensors.keys() - expected.keys())
     if unused:
@@ -89,29 +99,27 @@ def build(path: Path, tensors: dict[str, Tensor], make: Callable[[Shapes], M]) -
     return module.eval().requires_grad_(False)
 
 
-def _projector_version(folder: Path, manifest: Manifest, asked: ProjectorVersion | None) -> ProjectorVersion:
-    if manifest.version and asked and asked != manifest.version:
-        raise WeightsError(f"{folder} holds version {manifest.version}; version {asked} was asked for and would ghost.")
-    version = asked or manifest.version
-    if version is None:
-        raise WeightsError(f"{folder} has no manifest.json that says its version; give version '1.0' or '1.1'.")
-    return version
-
-
-def _prompt(path: Path, tensors: dict[str, Tensor], text: int) -> Tensor:
-    if set(tensors) != {"prompt"}:
+def check_prompt(path: Path, tensors: dict[str, Tensor], text: int) -> Tensor:
+    """The prompt embedding, float32 (1, length, text). WeightsError if it is not one, or not finite."""
+    if len(tensors) != 1:
         raise WeightsError(f"{path} holds {', '.join(sorted(tensors)) or 'nothing'}; expected one tensor.")
-    prompt = tensors["prompt"].float()
+    prompt = next(iter(tensors.values())).float()
     if prompt.ndim != 3 or prompt.shape[0] != 1 or prompt.shape[2] != text:
         raise WeightsError(f"{path}: the prompt has shape {tuple(prompt.shape)}; expected (1, length, {text}).")
-    if not torch.isfinite(prompt).all():
+    if not _finite(prompt):
         raise WeightsError(f"{path}: the prompt embedding holds values that are not finite; fetch the file again.")
     return prompt
 
 
-def _check_projector_width(path: Path, projector: LQProjector, dit: DiT) -> None:
+def check_projector_width(path: Path, projector: LQProjector, dim: int) -> None:
+    """WeightsError unless the projector's tokens are of the DiT's width."""
     for name, tensor in projector.linear_layers.named_parameters():
         found = tuple(tensor.shape)
-        expected = (dit.sizes.dim, *found[1:])
+        expected = (dim, *found[1:])
         if found != expected:
             raise WeightsError(f"{path}: tensor 'linear_layers.{name}' has shape {found}; expected {expected}.")
+
+
+def _finite(tensor: Tensor) -> bool:
+    """Whether all values are finite; a tensor without values has none that is not."""
+    return tensor.is_meta or bool(torch.isfinite(tensor).all())
