@@ -99,12 +99,15 @@ def build(path: Path, tensors: dict[str, Tensor], make: Callable[[Shapes], M]) -
     return module.eval().requires_grad_(False)
 
 
-def check_prompt(path: Path, tensors: dict[str, Tensor], text: int) -> Tensor:
-    """The prompt embedding, float32 (1, length, text). WeightsError if it is not one, or not finite."""
+def check_prompt(path: Path, tensors: dict[str, Tensor], text: int | None) -> Tensor:
+    """The prompt embedding, float32 (1, length, text). WeightsError if it is not one, or not finite.
+
+    text: None takes any width.
+    """
     if len(tensors) != 1:
         raise WeightsError(f"{path} holds {', '.join(sorted(tensors)) or 'nothing'}; expected one tensor.")
     prompt = next(iter(tensors.values())).float()
-    if prompt.ndim != 3 or prompt.shape[0] != 1 or prompt.shape[2] != text:
+    if prompt.ndim != 3 or prompt.shape[0] != 1 or prompt.shape[2] != (text or prompt.shape[2]):
         raise WeightsError(f"{path}: the prompt has shape {tuple(prompt.shape)}; expected (1, length, {text}).")
     if not _finite(prompt):
         raise WeightsError(f"{path}: the prompt embedding holds values that are not finite; fetch the file again.")
@@ -118,6 +121,15 @@ def check_projector_width(path: Path, projector: LQProjector, dim: int) -> None:
         expected = (dim, *found[1:])
         if found != expected:
             raise WeightsError(f"{path}: tensor 'linear_layers.{name}' has shape {found}; expected {expected}.")
+
+
+def check_vae(path: Path, tensors: dict[str, Tensor]) -> None:
+    """WeightsError unless these are the tensors of a Wan VAE's decoder (its encoder may be among them), all finite."""
+    if not {"conv2", "decoder"} <= {name.split(".")[0] for name in tensors}:
+        raise WeightsError(f"{path} lacks the tensors 'conv2.*' or 'decoder.*'; is it a file of another model?")
+    for name, tensor in tensors.items():
+        if not _finite(tensor):
+            raise WeightsError(f"{path}: tensor '{name}' holds values that are not finite; fetch the file again.")
 
 
 def _finite(tensor: Tensor) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
@@ -12,12 +12,13 @@ from filelock import FileLock, Timeout
 
 from flashvsr_engine.errors import HubRefusedError, StorageError, WeightsError
 from flashvsr_engine.weights.fetching.hub import Hub, RemoteFile
-from flashvsr_engine.weights.fetching.transfer import Patience, Wanted, fetch_file, part_file
-from flashvsr_engine.weights.manifest import FILE_NAME, Manifest, read_manifest
+from flashvsr_engine.weights.fetching.transfer import Wanted, fetch_file, part_file
+from flashvsr_engine.weights.manifest import Manifest, read_manifest
 from flashvsr_engine.weights.published import PublishedFile, Release
 from flashvsr_engine.weights.storage import digest, reason
 
 FetchMode = Literal["tiny", "full"]
+LOCK = ".fetch.lock"
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +32,6 @@ class FetchOptions:
     revision: str | None = None
     endpoint: str | None = None
     prompt_url: str | None = None
-    patience: Patience = field(default_factory=Patience)
     say: Callable[[str], None] = lambda line: None
 
 
@@ -42,95 +42,94 @@ def fetch(release: Release, folder: Path, options: FetchOptions) -> Manifest:
     HubRefusedError, HubUnreachableError, StorageError; WeightsError if the folder holds another version.
     """
     _make(folder)
-    lock = FileLock(folder / ".fetch.lock", timeout=0)
+    lock = FileLock(folder / LOCK, timeout=0)
     try:
-        with lock:
-            return _fetch(release, folder, options)
+        lock.acquire()
     except Timeout as error:
         raise StorageError(f"Another fetch is writing to {folder}; wait for it, or name another folder.") from error
+    try:
+        return _fetch(release, folder, options)
     finally:
-        if not lock.is_locked:
-            Path(lock.lock_file).unlink(missing_ok=True)
+        lock.release()
+        (folder / LOCK).unlink(missing_ok=True)
 
 
 def _fetch(release: Release, folder: Path, options: FetchOptions) -> Manifest:
     before = _manifest_before(release, folder)
     files = [file for file in release.files if options.mode == "full" or file.part != "vae"]
-    known = {file.name: file.sha256 or before.sha256.get(file.name) for file in files}
-    missing = [file for file in files if not _is_there(folder, file, known[file.name], options)]
+    known = {file.name: file.sha256 or before.sha256.get(file.name, "") for file in files}
+    missing = [file for file in files if not _is_right(folder / file.name, known[file.name])]
     source = before.source
     if missing:
-        source, wanted = _ask(release, missing, known, options)
-        to_fetch = [item for item in wanted if not _is_right(folder / item.name, item.sha256)]
-        _check_space(folder, to_fetch)
-        for item in wanted:
-            known[item.name] = item.sha256
-            options.say(f"{item.name}: {item.size / 1e6:.1f} MB from {item.url}")
-            if item in to_fetch:
-                fetch_file(folder, item, options.patience)
-    manifest = Manifest(
-        version=release.version,
-        name=release.folder,
-        files={file.part: file.name for file in files},
-        sha256={name: sha256 for name, sha256 in known.items() if sha256},
-        source=source,
-    )
+        # Where nothing is pinned, files of two commits must not be mixed: all are asked for anew.
+        asked = missing if release.revision else files
+        source, wanted = _ask(release, asked, options)
+        source = source or before.source
+        known |= {item.name: item.sha256 for item in wanted}
+        missing = [file for file in asked if not _is_right(folder / file.name, known[file.name])]
+        _get(folder, [item for item in wanted if item.name in {file.name for file in missing}], options)
+    for file in files:
+        if file not in missing:
+            options.say(f"{file.name}: was there and right")
+    names, digests = {file.part: file.name for file in files}, known
+    manifest = Manifest(release.version, release.folder, names, digests, source=source)
     manifest.write(folder)
     return manifest
+
+
+def _get(folder: Path, wanted: list[Wanted], options: FetchOptions) -> None:
+    _check_space(folder, wanted)
+    for item in wanted:
+        options.say(f"{item.name}: {item.size / 1e6:.1f} MB from {item.url}")
+        fetch_file(folder, item)
 
 
 def _make(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / ".fetch.lock").touch()
+        (folder / LOCK).touch()
     except OSError as error:
         raise StorageError(f"{folder} cannot be written to: {reason(error)}; name another with --dir.") from error
 
 
 def _manifest_before(release: Release, folder: Path) -> Manifest:
     manifest = read_manifest(folder)
-    if manifest.version not in (None, release.version):
+    if manifest.version not in (None, release.version) or manifest.name not in (Manifest().name, release.folder):
         raise WeightsError(
-            f"{folder} holds version {manifest.version}; name another folder for version {release.version}."
+            f"{folder} holds {manifest.name}, version {manifest.version}; "
+            f"name another folder for {release.folder} with --dir."
         )
+    if not set(manifest.files.values()) <= {file.name for file in release.files}:
+        raise WeightsError(f"{folder} holds converted files; name another folder for the published ones with --dir.")
     return manifest
-
-
-def _is_there(folder: Path, file: PublishedFile, sha256: str | None, options: FetchOptions) -> bool:
-    there = sha256 is not None and _is_right(folder / file.name, sha256)
-    if there:
-        options.say(f"{file.name}: is there and right")
-    return there
 
 
 def _is_right(path: Path, sha256: str) -> bool:
     return path.is_file() and digest(path) == sha256
 
 
-def _ask(
-    release: Release, missing: list[PublishedFile], known: dict[str, str | None], options: FetchOptions
-) -> tuple[str | None, list[Wanted]]:
+def _ask(release: Release, files: list[PublishedFile], options: FetchOptions) -> tuple[str | None, list[Wanted]]:
     """Where the files are to be had, and that what is offered is what is expected, before anything is fetched."""
     hub = Hub(release.repository, options.endpoint)
-    commit = hub.commit(release, options.revision) if any(file.url is None for file in missing) else None
-    wanted = []
-    for file in missing:
+    on_hub = [file for file in files if file.url is None]
+    commit = hub.commit(release, options.revision) if on_hub else ""
+    wanted = [_compare(file, hub.describe(file.name, commit)) for file in on_hub]
+    for file in files:
         if file.url is not None:
-            assert file.size is not None and file.sha256 is not None, "a file off the hub has a known digest"
-            wanted.append(Wanted(file.name, options.prompt_url or file.url, file.size, file.sha256, hub=False))
-        elif commit is not None:
-            wanted.append(_compare(file, known[file.name], hub.describe(file.name, commit)))
+            assert file.size is not None, "a file off the hub has a known size"
+            assert file.sha256 is not None, "a file off the hub has a known digest"
+            wanted.append(Wanted(file.name, options.prompt_url or file.url, file.size, file.sha256))
     return (f"{release.repository}@{commit}" if commit else None), wanted
 
 
-def _compare(file: PublishedFile, sha256: str | None, found: RemoteFile) -> Wanted:
-    for what, told, expected in (("size", found.size, file.size), ("SHA-256", found.sha256, sha256)):
+def _compare(file: PublishedFile, found: RemoteFile) -> Wanted:
+    for what, told, expected in (("size", found.size, file.size), ("SHA-256", found.sha256, file.sha256)):
         if told is not None and expected is not None and told != expected:
             raise HubRefusedError(f"{found.url} has {what} {told}; expected {expected}: it is not the published file.")
-    size, expected_sha256 = file.size or found.size, sha256 or found.sha256
-    if size is None or expected_sha256 is None:
+    size, sha256 = file.size or found.size, file.sha256 or found.sha256
+    if size is None or sha256 is None:
         raise HubRefusedError(f"{found.url} comes without {'a size' if size is None else 'a SHA-256'} to check it by.")
-    return Wanted(file.name, found.url, size, expected_sha256)
+    return Wanted(file.name, found.url, size, sha256)
 
 
 def _check_space(folder: Path, wanted: list[Wanted]) -> None:
@@ -139,6 +138,3 @@ def _check_space(folder: Path, wanted: list[Wanted]) -> None:
     free = shutil.disk_usage(folder).free
     if needed > free:
         raise StorageError(f"{folder} has {free / 1e9:.2f} GB free; {needed / 1e9:.2f} GB are needed: make room.")
-
-
-__all__ = ["FILE_NAME", "FetchMode", "FetchOptions", "fetch"]

@@ -54,18 +54,16 @@ class Hub:
         A mirror may hold no more than the branch; its head will do if it is the pinned commit.
         """
         probe = release.files[0].name
-        wanted = revision or release.revision or BRANCH
+        if revision or not release.revision:
+            return self.describe(probe, revision or BRANCH).commit
         try:
-            found = self.describe(probe, wanted).commit
+            found = self.describe(probe, release.revision).commit
         except HubRefusedError:
-            if revision or not release.revision:
-                raise
             found = self.describe(probe, BRANCH).commit
-        pinned = revision if revision and re.fullmatch("[0-9a-f]{7,40}", revision) else release.revision
-        if pinned and (pinned == revision or not revision) and found[:PREFIX] != pinned[:PREFIX]:
+        if found[:PREFIX] != release.revision[:PREFIX]:
             raise HubRefusedError(
-                f"{self.repository} is at {found}; expected {pinned}. --revision {found} fetches that one instead, "
-                f"if its files have the known SHA-256."
+                f"{self.repository} is at {found}; expected {release.revision}. --revision {found} fetches that one "
+                f"instead, if its files have the known SHA-256."
             )
         return found
 

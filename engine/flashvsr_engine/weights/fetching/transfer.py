@@ -7,43 +7,38 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NoReturn, TypeAlias
 
 import httpx2
-from huggingface_hub.utils import build_hf_headers, get_session, tqdm
+from huggingface_hub import get_session
+from tqdm.auto import tqdm
 
 from flashvsr_engine.errors import HubRefusedError, HubUnreachableError, StorageError
 from flashvsr_engine.weights.storage import digest, reason, settle
 
-CHUNK = 1 << 20
 TIMEOUT = 30.0
 """Seconds without a byte after which a connection counts as cut."""
+TRIES = 5
+"""How often in a row without a byte before giving up."""
+PAUSE = 1.0
+"""Seconds before the n-th try in a row, times n."""
+Bar: TypeAlias = "tqdm[NoReturn]"
 _GONE = (401, 403, 404, 410)
 
 
 @dataclass(frozen=True, slots=True)
-class Patience:
-    """tries: how often in a row without a byte before giving up. pause: seconds before the n-th try times n."""
-
-    tries: int = 5
-    pause: float = 1.0
-    sleep: Callable[[float], None] = time.sleep
-
-
-@dataclass(frozen=True, slots=True)
 class Wanted:
-    """A file to fetch: name of the finished file, where from, its bytes and SHA-256. hub: send the hub's headers."""
+    """A file to fetch: name of the finished file, where from, its bytes and SHA-256."""
 
     name: str
     url: str
     size: int
     sha256: str
-    hub: bool = True
 
 
-def fetch_file(folder: Path, wanted: Wanted, patience: Patience) -> None:
+def fetch_file(folder: Path, wanted: Wanted) -> None:
     """Fetch into `folder`. What has come is kept in a file `.part` for the next try; a wrong file is not kept.
 
     HubUnreachableError when the connection breaks again and again, HubRefusedError when the file is not there or is
@@ -51,7 +46,7 @@ def fetch_file(folder: Path, wanted: Wanted, patience: Patience) -> None:
     """
     part = part_file(folder, wanted)
     with tqdm(total=wanted.size, desc=wanted.name, unit="B", unit_scale=True, disable=None) as bar:
-        _fill(part, wanted, patience, bar)
+        _fill(part, wanted, bar)
     found = digest(part)
     if found != wanted.sha256:
         part.unlink()
@@ -70,7 +65,7 @@ def part_file(folder: Path, wanted: Wanted) -> Path:
     return folder / f"{wanted.name}.{wanted.sha256[:12]}.part"
 
 
-def _fill(part: Path, wanted: Wanted, patience: Patience, bar: tqdm) -> None:
+def _fill(part: Path, wanted: Wanted, bar: Bar) -> None:
     failures, have = 0, _size(part)
     if have > wanted.size:
         part.unlink()
@@ -85,17 +80,16 @@ def _fill(part: Path, wanted: Wanted, patience: Patience, bar: tqdm) -> None:
                 f"{part} cannot be written: {reason(error)}; what has come is kept, so make room and run it again."
             ) from error
         failures = 0 if _size(part) > have else failures + 1
-        if failures >= patience.tries:
+        if failures >= TRIES:
             raise HubUnreachableError(
                 f"{wanted.url} broke off at {_size(part)} of {wanted.size} bytes ({failure}); "
                 f"what has come is kept, so run it again."
             )
-        patience.sleep(patience.pause * failures)
+        time.sleep(PAUSE * failures)
 
 
-def _append(part: Path, wanted: Wanted, have: int, bar: tqdm) -> None:
-    headers = dict(build_hf_headers()) if wanted.hub else {}
-    headers["Accept-Encoding"] = "identity"  # bytes as they are: sizes and ranges count them
+def _append(part: Path, wanted: Wanted, have: int, bar: Bar) -> None:
+    headers = {"Accept-Encoding": "identity"}  # bytes as they are: sizes and ranges count them
     if have:
         headers["Range"] = f"bytes={have}-"
     with (
@@ -107,7 +101,7 @@ def _append(part: Path, wanted: Wanted, have: int, bar: tqdm) -> None:
             file.truncate(start)
         bar.n = start
         bar.refresh()
-        for chunk in response.iter_raw(CHUNK):
+        for chunk in response.iter_raw():
             if file.tell() + len(chunk) > wanted.size:
                 raise HubRefusedError(f"{wanted.url} sends more than the expected {wanted.size} bytes.")
             file.write(chunk)
@@ -119,6 +113,8 @@ def _start(response: httpx2.Response, wanted: Wanted, have: int) -> int:
     status = response.status_code
     if status in _GONE:
         raise HubRefusedError(f"{wanted.name} is not there ({status} for {wanted.url}).")
+    if status == 416:
+        raise HubRefusedError(f"{wanted.url} ends before byte {have}; expected {wanted.size} bytes.")
     if status == 206:
         told = re.match(r"bytes (\d+)-\d*/(\d+|\*)", response.headers.get("Content-Range", ""))
         if told is None or int(told[1]) != have or told[2] not in (str(wanted.size), "*"):
