@@ -45,7 +45,7 @@ def _read_pickle(path: Path, device: str) -> object:
     try:
         return torch.load(path, map_location=device, weights_only=True)
     except pickle.UnpicklingError as error:
-        raise WeightsError(f"{path} holds more than tensors and is not read for safety ({_first(error)}).") from error
+        raise WeightsError(f"{path} is no checkpoint of tensors alone, so it is not read ({_first(error)}).") from error
     except (RuntimeError, OSError, EOFError, ValueError, KeyError) as error:
         raise WeightsError(f"{path} is no complete checkpoint ({_first(error)}); fetch it again.") from error
 

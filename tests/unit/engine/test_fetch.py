@@ -264,7 +264,7 @@ def test_a_manifest_that_finds_no_room_leaves_none(fetch: Fetch, folder: Path, m
 
 def test_room_is_counted_before_anything_is_fetched(fetch: Fetch, stub: Stub, monkeypatch: pytest.MonkeyPatch) -> None:
     usage = shutil.disk_usage("/")._replace(free=1_000_000)
-    monkeypatch.setattr(fetching.shutil, "disk_usage", lambda folder: usage)
+    monkeypatch.setattr(shutil, "disk_usage", lambda folder: usage)
     result = fetch()
     assert result.code == 4
     assert "has 0.00 GB free; 0.01 GB are needed" in result.err
@@ -310,6 +310,29 @@ def test_another_revision_is_refused_unless_asked_for(fetch: Fetch, stub: Stub, 
     assert listing(folder) == set()
     assert fetch("--revision", OTHER).code == 0
     assert json.loads((folder / "manifest.json").read_text())["source"].endswith(OTHER)
+
+
+@pytest.mark.parametrize(
+    ("name", "words"), [(DIT, f"is at {OTHER}; expected {COMMIT}"), (DECODER, f"is of commit {OTHER}; expected")]
+)
+def test_a_hub_that_answers_for_another_commit(fetch: Fetch, stub: Stub, name: str, words: str) -> None:
+    stub.told = {name: {"X-Repo-Commit": OTHER}}
+    result = fetch()
+    assert result.code == 8
+    assert words in result.err
+
+
+@pytest.mark.parametrize("endpoint", ["hub.example", "http://hub:port", "ftp://hub.example"])
+def test_an_endpoint_that_is_none(fetch: Fetch, endpoint: str) -> None:
+    result = fetch(endpoint=endpoint)
+    assert result.code == 8
+    assert "is no address of a hub" in result.err
+
+
+def test_a_prompt_url_that_is_none(fetch: Fetch) -> None:
+    result = fetch("--prompt-url", "posi_prompt.pth")
+    assert result.code == 8
+    assert "posi_prompt.pth is no address to fetch posi_prompt.pth from" in result.err
 
 
 def test_an_unknown_revision(fetch: Fetch) -> None:

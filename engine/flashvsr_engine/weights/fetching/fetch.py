@@ -113,7 +113,7 @@ def _ask(release: Release, files: list[PublishedFile], options: FetchOptions) ->
     hub = Hub(release.repository, options.endpoint)
     on_hub = [file for file in files if file.url is None]
     commit = hub.commit(release, options.revision) if on_hub else ""
-    wanted = [_compare(file, hub.describe(file.name, commit)) for file in on_hub]
+    wanted = [_compare(file, hub.describe(file.name, commit), commit) for file in on_hub]
     for file in files:
         if file.url is not None:
             assert file.size is not None, "a file off the hub has a known size"
@@ -122,7 +122,9 @@ def _ask(release: Release, files: list[PublishedFile], options: FetchOptions) ->
     return (f"{release.repository}@{commit}" if commit else None), wanted
 
 
-def _compare(file: PublishedFile, found: RemoteFile) -> Wanted:
+def _compare(file: PublishedFile, found: RemoteFile, commit: str) -> Wanted:
+    if found.commit != commit:
+        raise HubRefusedError(f"{found.url} is of commit {found.commit}; expected {commit}: the hub is at odds.")
     for what, told, expected in (("size", found.size, file.size), ("SHA-256", found.sha256, file.sha256)):
         if told is not None and expected is not None and told != expected:
             raise HubRefusedError(f"{found.url} has {what} {told}; expected {expected}: it is not the published file.")

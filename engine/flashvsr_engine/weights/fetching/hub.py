@@ -82,6 +82,8 @@ def _our_errors(what: str, url: str) -> Iterator[None]:
         raise HubUnreachableError(f"The hub failed with {status} for {url}; try again later.") from error
     except FileMetadataError as error:
         raise HubRefusedError(f"{url} does not answer as a hub does; check HF_ENDPOINT or --endpoint.") from error
+    except (httpx2.InvalidURL, httpx2.UnsupportedProtocol) as error:
+        raise HubRefusedError(f"{url} is no address of a hub ({error}); check HF_ENDPOINT or --endpoint.") from error
     except (httpx2.HTTPError, OfflineModeIsEnabled) as error:
         told = " ".join(str(error).split()) or type(error).__name__
         raise HubUnreachableError(f"No hub answers at {url} ({told}); check the network or --endpoint.") from error

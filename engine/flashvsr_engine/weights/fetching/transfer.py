@@ -73,6 +73,8 @@ def _fill(part: Path, wanted: Wanted, bar: Bar) -> None:
         try:
             _append(part, wanted, have, bar)
             failure = "the connection was closed early"
+        except (httpx2.InvalidURL, httpx2.UnsupportedProtocol) as error:
+            raise HubRefusedError(f"{wanted.url} is no address to fetch {wanted.name} from ({error}).") from error
         except httpx2.HTTPError as error:
             failure = " ".join(str(error).split()) or type(error).__name__
         except OSError as error:
