@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -15,8 +16,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 class Stub:
     """What is served, and which faults.
 
-    cut: (file, byte) -> how often the connection breaks at that byte. failing: file -> status of its contents.
-    altered: file -> other contents than the hub says it has. told: file -> headers to replace.
+    cut: (file, byte) -> how often the connection breaks at that byte; before that it is silent while `stalls`.
+    failing: file -> status of its contents. altered: file -> other contents than the hub says it has. told: file ->
+    headers to replace. shift: by how many bytes a range differs from what was asked. down: status of everything.
     """
 
     files: dict[str, bytes]
@@ -26,6 +28,7 @@ class Stub:
     failing: dict[str, int] = field(default_factory=dict)
     altered: dict[str, bytes] = field(default_factory=dict)
     told: dict[str, dict[str, str | None]] = field(default_factory=dict)
+    stalls: bool = False
     ranges: bool = True
     shift: int = 0
     down: int | None = None
@@ -127,6 +130,8 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _hang_up(self) -> None:
         self.wfile.flush()
+        if self.stub.stalls:
+            time.sleep(0.5)
         self.close_connection = True
         self.connection.shutdown(socket.SHUT_RDWR)
 

@@ -162,6 +162,27 @@ def test_a_cut_connection_is_taken_up_in_the_same_run(fetch: Fetch, stub: Stub) 
     assert stub.gets(PROMPT) == [None, None]
 
 
+def test_a_connection_that_falls_silent_counts_as_cut(
+    fetch: Fetch, stub: Stub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(transfer, "TIMEOUT", 0.1)
+    stub.cut, stub.stalls = {(DECODER, 50_000): 1}, True
+    assert fetch().code == 0
+    assert stub.gets(DECODER) == [None, "bytes=50000-"]
+
+
+def test_offline_by_the_environments_wish(fetch: Fetch, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fetch()
+    monkeypatch.setattr("huggingface_hub.constants.is_offline_mode", lambda: True)
+    assert fetch().code == 0
+    for name, words in ((PROMPT, "HF_HUB_OFFLINE forbids it"), (DIT, "No hub answers")):
+        (folder / name).unlink()
+        (folder / "manifest.json").unlink(missing_ok=True)
+        result = fetch()
+        assert result.code == 5
+        assert words in result.err
+
+
 def test_a_later_run_goes_on_where_the_first_was_cut(fetch: Fetch, stub: Stub, folder: Path) -> None:
     stub.cut = {(DIT, 3_000_000): 9}
     result = fetch()

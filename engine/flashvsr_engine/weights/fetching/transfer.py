@@ -13,6 +13,7 @@ from typing import NoReturn, TypeAlias
 
 import httpx2
 from huggingface_hub import get_session
+from huggingface_hub.errors import OfflineModeIsEnabled
 from tqdm.auto import tqdm
 
 from flashvsr_engine.errors import HubRefusedError, HubUnreachableError, StorageError
@@ -77,6 +78,8 @@ def _fill(part: Path, wanted: Wanted, bar: Bar) -> None:
             raise HubRefusedError(f"{wanted.url} is no address to fetch {wanted.name} from ({error}).") from error
         except httpx2.HTTPError as error:
             failure = " ".join(str(error).split()) or type(error).__name__
+        except OfflineModeIsEnabled as error:
+            raise HubUnreachableError(f"{wanted.url} is not asked, since HF_HUB_OFFLINE forbids it.") from error
         except OSError as error:
             raise StorageError(
                 f"{part} cannot be written: {reason(error)}; what has come is kept, so make room and run it again."
