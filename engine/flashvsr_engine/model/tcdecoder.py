@@ -18,6 +18,10 @@ import torch.nn.functional as F
 from einops import rearrange
 from torch import Tensor, nn
 
+from flashvsr_engine.bands import cut, reach
+from flashvsr_engine.model.conv import conv2d
+from flashvsr_engine.model.sweep import Sweep
+
 FRAMES_PER_LATENT = 4
 PATCH = 8
 LATENT_CHANNELS = 16
@@ -26,6 +30,8 @@ GROWTH = (1, 2, 2)
 _MEM_BLOCKS = (("5", "6", "7"), ("11", "12", "13"), ("17", "18", "19"))
 _GROWS = ("9", "15", "21")
 _WIDENS = ("10", "16", "22")
+REACH = reach((1 + 9, 1 + 9, 1 + 9, 1 + 2))
+"""In latent rows, of all that comes after the first convolution: three convolutions a MemBlock."""
 
 DecoderMemory = tuple[Tensor, ...]
 """The last input frame of each MemBlock, (batch, channels, height, width)."""
@@ -47,11 +53,14 @@ class MemBlock(nn.Module):
         convs = {"0": 2 * channels, "2": channels, "4": channels}
         self.conv = nn.ModuleDict({key: nn.Conv2d(width, channels, 3, padding=1) for key, width in convs.items()})
 
-    def forward(self, x: Tensor, before: Tensor) -> Tensor:
-        """x: (batch * frames, channels, height, width); before: the frame before these, (batch, ...)."""
-        y = self._act(self.conv["0"](_with_past(x, before)))
-        y = self._act(self.conv["2"](y))
-        return self._act(self.conv["4"](y).add_(x))
+    def forward(self, x: Tensor, before: Tensor, sweep: Sweep) -> Tensor:
+        """x: (batch * frames, channels, height, width); before: the frame before these, (batch, ...).
+
+        In bands, the output lags behind x by three rows.
+        """
+        y = self._act(_by_rows(self.conv["0"], _with_past(x, before), sweep))
+        y = self._act(_by_rows(self.conv["2"], y, sweep))
+        return self._act(sweep.add_behind(self, _by_rows(self.conv["4"], y, sweep), x))
 
     def _act(self, x: Tensor) -> Tensor:
         return F.leaky_relu(x, self.slope, inplace=True)
@@ -67,7 +76,7 @@ class TGrow(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(frames, channels, height, width) -> (growth * frames, channels, height, width)."""
-        y = self.conv(x)
+        y = conv2d(x, self.conv.weight, None, (0, 0))
         if self.growth == 1:
             return y
         # Through channels-last, so that one copy leaves the frames in the layout that the convolutions want.
@@ -97,26 +106,51 @@ class TCDecoder(nn.Module):
         """Decode whole latents.
 
         latents: (batch, 16, L, H/8, W/8). lq: (batch, 3, 4L, H, W) in [-1, 1], the frames that the latents stand
-        for. memory: of the call before, None at the start of a stream.
+        for. memory: of the call before, None at the start of a stream. parts: how many bands of rows all that comes
+        after the first convolution is computed in; the result is the same.
         Returns frames (batch, 4L, 3, H, W), in [0, 1] for a decoder that is no residual, and the memory.
         """
-        batch = latents.shape[0]
+        batch, _, _, height, width = lq.shape
+        x = self._first(latents, lq)
+        kept = [_frames_like(x, (batch, *shape)) for shape in self._memory_shapes(*x.shape[2:])]
+        frames = lq.new_empty(batch, lq.shape[2], 3, height, width)
+        bands = cut(x.shape[2], parts, REACH)
+        sweep, done = Sweep(bands[0]), 0
+        for sweep.band in bands:
+            y = self._after_first(x[:, :, sweep.band.start : sweep.band.stop], memory, kept, sweep)
+            frames[:, :, :, done : done + y.shape[2]] = y.unflatten(0, frames.shape[:2])
+            done += y.shape[2]
+        assert done == height, "the bands make the whole frame"
+        return frames, tuple(kept)
+
+    def _first(self, latents: Tensor, lq: Tensor) -> Tensor:
+        """What comes out of the first convolution, (batch * L, channels, H/8, W/8)."""
         condition = rearrange(lq, "b c (n f) (h p) (w q) -> (b n) (c f p q) h w", f=FRAMES_PER_LATENT, p=PATCH, q=PATCH)
         x = torch.cat((condition, rearrange(latents, "b c n h w -> (b n) c h w")), dim=1)
-        x = (torch.tanh(x / 3) * 3).contiguous(memory_format=torch.channels_last)
-        x = self._act(self.decoder["1"](x))
-        x = self._act(self.decoder["3"](x))
-        kept: list[Tensor] = []
+        x = (torch.tanh(x.div_(3)) * 3).contiguous(memory_format=torch.channels_last)
+        return self._act(self.decoder["1"](x))
+
+    def _after_first(self, x: Tensor, memory: DecoderMemory | None, kept: list[Tensor], sweep: Sweep) -> Tensor:
+        """A band through the other layers; puts its rows of the new memory in `kept`."""
+        x = self._act(_by_rows(self.decoder["3"], x, sweep))
+        index = 0
         for stage, blocks in enumerate(_MEM_BLOCKS):
             for key in blocks:
-                frames = x.shape[0] // batch
-                before = torch.zeros_like(x[::frames]) if memory is None else memory[len(kept)]
-                kept.append(x[frames - 1 :: frames].clone())
-                x = self.decoder[key](x, before)
+                block, last = self.decoder[key], kept[index]
+                rows, frames = sweep.take(block, x.shape[2]), x.shape[0] // last.shape[0]
+                before = torch.zeros_like(x[::frames]) if memory is None else memory[index][:, :, rows]
+                last[:, :, rows] = x[frames - 1 :: frames]
+                x = block(x, before, sweep)
+                index += 1
             x = F.interpolate(self.decoder[_GROWS[stage]](x), scale_factor=2.0, mode="nearest")
-            x = self.decoder[_WIDENS[stage]](x)
-        x = self._act(self.decoder["24"](self._act(x)))
-        return rearrange(self.decoder["26"](x), "(b f) c h w -> b f c h w", b=batch), tuple(kept)
+            x = _by_rows(self.decoder[_WIDENS[stage]], x, sweep)
+        x = self._act(_by_rows(self.decoder["24"], self._act(x), sweep))
+        return _by_rows(self.decoder["26"], x, sweep)
+
+    def _memory_shapes(self, rows: int, columns: int) -> list[tuple[int, int, int]]:
+        """(channels, height, width) of each MemBlock's frames, for latents of rows x columns."""
+        stages = enumerate(self.sizes.channels[: len(_MEM_BLOCKS)])
+        return [(width, rows << n, columns << n) for n, width in stages for _ in _MEM_BLOCKS[n]]
 
     def _act(self, x: Tensor) -> Tensor:
         return F.leaky_relu(x, self.slope, inplace=True)
@@ -124,6 +158,22 @@ class TCDecoder(nn.Module):
 
 def _conv(channels: int, out: int) -> nn.Conv2d:
     return nn.Conv2d(channels, out, 3, padding=1, bias=False)
+
+
+def _by_rows(conv: nn.Module, x: Tensor, sweep: Sweep) -> Tensor:
+    """A 3x3 convolution of a band: padded with zeros at the frame's border, with rows of its neighbours elsewhere."""
+    assert isinstance(conv, nn.Conv2d)
+    if sweep.band.whole:
+        return conv2d(x, conv.weight, conv.bias, (1, 1))
+
+    def fill(new: Tensor, _: slice) -> None:
+        new.copy_(x)
+
+    return conv2d(sweep.around(conv, x, x.shape, fill, torch.channels_last), conv.weight, conv.bias, (0, 1))
+
+
+def _frames_like(x: Tensor, shape: tuple[int, ...]) -> Tensor:
+    return torch.empty(shape, dtype=x.dtype, device=x.device, memory_format=torch.channels_last)
 
 
 def _with_past(x: Tensor, before: Tensor) -> Tensor:
