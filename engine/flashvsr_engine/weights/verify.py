@@ -15,9 +15,9 @@ from flashvsr_engine.weights.load import (
     build_dit,
     build_projector,
     build_tcdecoder,
+    build_vae,
     check_projector_width,
     check_prompt,
-    check_vae,
 )
 from flashvsr_engine.weights.manifest import Manifest
 from flashvsr_engine.weights.published import RELEASES, PublishedFile
@@ -64,7 +64,7 @@ def load_part(folder: WeightsFolder, part: str, sizes: DiTSizes | None) -> dict[
     elif part == "prompt":
         check_prompt(path, tensors, sizes.text if sizes is not None else None)
     else:
-        check_vae(path, tensors)
+        build_vae(path, tensors)
     return tensors
 
 
