@@ -6,16 +6,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from flashvsr_engine.kernels.conv import conv2d
 
-def conv2d(x: Tensor, weight: Tensor, bias: Tensor | None, padding: tuple[int, int]) -> Tensor:
-    """F.conv2d, but in float32 on a CPU always by oneDNN.
-
-    For a single small image torch would take another algorithm, whose sums are rounded otherwise: a band of a frame
-    would differ from the frame.
-    """
-    if x.device.type == "cpu" and x.dtype is torch.float32 and torch.backends.mkldnn.is_available():
-        return torch.mkldnn_convolution(x, weight, bias, padding, (1, 1), (1, 1), 1)
-    return F.conv2d(x, weight, bias, padding=padding)
+__all__ = ["by_frame", "conv2d", "over_time", "pointwise"]
 
 
 def over_time(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:

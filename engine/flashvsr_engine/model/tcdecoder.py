@@ -19,8 +19,9 @@ from einops import rearrange
 from torch import Tensor, nn
 
 from flashvsr_engine.bands import cut, reach
-from flashvsr_engine.model.conv import conv2d
+from flashvsr_engine.kernels.rgb import conv_rgb
 from flashvsr_engine.model.sweep import Sweep
+from flashvsr_engine.model.tclayers import MemBlock, TGrow, Widen, conv_act_by_rows, conv_by_rows, with_border
 
 FRAMES_PER_LATENT = 4
 PATCH = 8
@@ -30,8 +31,8 @@ GROWTH = (1, 2, 2)
 _MEM_BLOCKS = (("5", "6", "7"), ("11", "12", "13"), ("17", "18", "19"))
 _GROWS = ("9", "15", "21")
 _WIDENS = ("10", "16", "22")
-REACH = reach((1 + 9, 1 + 9, 1 + 9, 1 + 2))
-"""In latent rows, of all that comes after the first convolution: three convolutions a MemBlock."""
+REACH = reach((1 + 9 + 1, 9 + 1, 9 + 1, 2))
+"""In latent rows, of all that comes after the first convolution: three convolutions a MemBlock, Widen at its input."""
 
 DecoderMemory = tuple[Tensor, ...]
 """The last input frame of each MemBlock, (batch, channels, height, width)."""
@@ -42,45 +43,6 @@ class TCDecoderSizes:
     """Channels at 1/8, 1/4, 1/2 and full size: 512, 256, 128, 128 as published."""
 
     channels: tuple[int, int, int, int]
-
-
-class MemBlock(nn.Module):
-    """act(conv(cat[x, past]) + x), past being the previous frame of x."""
-
-    def __init__(self, channels: int, slope: float) -> None:
-        super().__init__()
-        self.slope = slope
-        convs = {"0": 2 * channels, "2": channels, "4": channels}
-        self.conv = nn.ModuleDict({key: nn.Conv2d(width, channels, 3, padding=1) for key, width in convs.items()})
-
-    def forward(self, x: Tensor, before: Tensor, sweep: Sweep) -> Tensor:
-        """x: (batch * frames, channels, height, width); before: the frame before these, (batch, ...).
-
-        In bands, the output lags behind x by three rows.
-        """
-        y = self._act(_by_rows(self.conv["0"], _with_past(x, before), sweep))
-        y = self._act(_by_rows(self.conv["2"], y, sweep))
-        return self._act(sweep.add_behind(self, _by_rows(self.conv["4"], y, sweep), x))
-
-    def _act(self, x: Tensor) -> Tensor:
-        return F.leaky_relu(x, self.slope, inplace=True)
-
-
-class TGrow(nn.Module):
-    """A 1x1 convolution to `growth` times the channels, which become `growth` frames."""
-
-    def __init__(self, channels: int, growth: int) -> None:
-        super().__init__()
-        self.growth = growth
-        self.conv = nn.Conv2d(channels, growth * channels, 1, bias=False)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(frames, channels, height, width) -> (growth * frames, channels, height, width)."""
-        y = conv2d(x, self.conv.weight, None, (0, 0))
-        if self.growth == 1:
-            return y
-        # Through channels-last, so that one copy leaves the frames in the layout that the convolutions want.
-        return rearrange(y.permute(0, 2, 3, 1), "n h w (f c) -> (n f) h w c", f=self.growth).permute(0, 3, 1, 2)
 
 
 class TCDecoder(nn.Module):
@@ -99,6 +61,18 @@ class TCDecoder(nn.Module):
             self.decoder[_WIDENS[stage]] = _conv(width, wider)
         self.decoder["24"] = _conv(c3, c3)
         self.decoder["26"] = nn.Conv2d(c3, 3, 3, padding=1)
+        self.widen = nn.ModuleList()
+
+    def prepare(self) -> None:
+        """Rewrite the layers as they run fastest, for inference alone: the published names are gone afterwards.
+
+        Convolutions over two frames become one for each frame; growth, enlargement and the convolution after them
+        become one transposed convolution. Sums of products are regrouped, so results change within rounding.
+        """
+        for stage, keys in enumerate(_MEM_BLOCKS):
+            for key in keys:
+                self.decoder[key].prepare()
+            self.widen.append(Widen(self.decoder.pop(_GROWS[stage]), self.decoder.pop(_WIDENS[stage])))
 
     def forward(
         self, latents: Tensor, lq: Tensor, memory: DecoderMemory | None, parts: int = 1
@@ -132,7 +106,7 @@ class TCDecoder(nn.Module):
 
     def _after_first(self, x: Tensor, memory: DecoderMemory | None, kept: list[Tensor], sweep: Sweep) -> Tensor:
         """A band through the other layers; puts its rows of the new memory in `kept`."""
-        x = self._act(_by_rows(self.decoder["3"], x, sweep))
+        x = conv_act_by_rows(self.decoder["3"], x, sweep, self.slope)
         index = 0
         for stage, blocks in enumerate(_MEM_BLOCKS):
             for key in blocks:
@@ -142,10 +116,21 @@ class TCDecoder(nn.Module):
                 last[:, :, rows] = x[frames - 1 :: frames]
                 x = block(x, before, sweep)
                 index += 1
-            x = F.interpolate(self.decoder[_GROWS[stage]](x), scale_factor=2.0, mode="nearest")
-            x = _by_rows(self.decoder[_WIDENS[stage]], x, sweep)
-        x = self._act(_by_rows(self.decoder["24"], self._act(x), sweep))
-        return _by_rows(self.decoder["26"], x, sweep)
+            x = self._widened(stage, x, sweep)
+        return self._coloured(x, sweep)
+
+    def _widened(self, stage: int, x: Tensor, sweep: Sweep) -> Tensor:
+        """To twice the size, the next stage's channels and GROWTH[stage] frames for each."""
+        if self.widen:
+            return self.widen[stage](x, sweep)
+        x = F.interpolate(self.decoder[_GROWS[stage]](x), scale_factor=2.0, mode="nearest")
+        return conv_by_rows(self.decoder[_WIDENS[stage]], x, sweep)
+
+    def _coloured(self, x: Tensor, sweep: Sweep) -> Tensor:
+        x = conv_act_by_rows(self.decoder["24"], self._act(x), sweep, self.slope)
+        last = self.decoder["26"]
+        x, padding = with_border(last, x, sweep)
+        return conv_rgb(x, last.weight, last.bias, padding)
 
     def _memory_shapes(self, rows: int, columns: int) -> list[tuple[int, int, int]]:
         """(channels, height, width) of each MemBlock's frames, for latents of rows x columns."""
@@ -160,27 +145,8 @@ def _conv(channels: int, out: int) -> nn.Conv2d:
     return nn.Conv2d(channels, out, 3, padding=1, bias=False)
 
 
-def _by_rows(conv: nn.Module, x: Tensor, sweep: Sweep) -> Tensor:
-    """A 3x3 convolution of a band: padded with zeros at the frame's border, with rows of its neighbours elsewhere."""
-    assert isinstance(conv, nn.Conv2d)
-    if sweep.band.whole:
-        return conv2d(x, conv.weight, conv.bias, (1, 1))
-
-    def fill(new: Tensor, _: slice) -> None:
-        new.copy_(x)
-
-    return conv2d(sweep.around(conv, x, x.shape, fill, torch.channels_last), conv.weight, conv.bias, (0, 1))
-
-
 def _frames_like(x: Tensor, shape: tuple[int, ...]) -> Tensor:
     return torch.empty(shape, dtype=x.dtype, device=x.device, memory_format=torch.channels_last)
-
-
-def _with_past(x: Tensor, before: Tensor) -> Tensor:
-    """cat[x, past] over the channels: beside each frame its predecessor, beside a row's first the one before it."""
-    past = torch.cat((before[:1], x[:-1]))
-    past[:: x.shape[0] // before.shape[0]] = before
-    return torch.cat((x, past), dim=1)
 
 
 def tcdecoder_sizes(shapes: dict[str, Sequence[int]]) -> TCDecoderSizes:
