@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from flashvsr_engine.errors import ConfigError
+from flashvsr_engine.kernels import Backend
 from flashvsr_engine.model import ProjectorVersion
 
 Mode = Literal["tiny", "tiny-long"]
 Precision = Literal["auto", "bf16", "fp16", "fp32"]
 ColorFix = Literal["adain", "wavelet", "none"]
-Backend = Literal["auto", "torch"]
 
 SCALES = (2, 3, 4)
 REFERENCE_PIXELS = 768 * 1280

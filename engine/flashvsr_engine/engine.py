@@ -80,7 +80,7 @@ class FlashVSREngine:
             geometry=geometry,
             network=self._network,
             conditioning=self._conditioning,
-            attention=SparseAttention(self._block_grid(geometry), self.device),
+            attention=self._attention(geometry),
             noise=noise or CounterNoise(seed),
             color_fix=self.config.color_fix,
             output=output,
@@ -106,6 +106,10 @@ class FlashVSREngine:
             local_range=local_range(attention, self._network),
             block_kv=attention.block_kv,
         )
+
+    def _attention(self, geometry: Geometry) -> SparseAttention:
+        backend, head_dim = self.config.attention.backend, self._network.dit.sizes.head_dim
+        return SparseAttention(self._block_grid(geometry), self.device, backend, self.dtype, head_dim)
 
     def _new_state(self, geometry: Geometry) -> StreamState:
         sizes = self._network.dit.sizes

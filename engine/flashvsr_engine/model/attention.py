@@ -22,8 +22,12 @@ class Window(Protocol):
 class Attend(Protocol):
     """softmax(q k^T / sqrt(head_dim)) v over the pairs of blocks that the implementation selects."""
 
-    def __call__(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-        """q (batch, heads, tokens, head_dim), k and v (batch, heads, keys, head_dim); returns q's shape."""
+    def __call__(self, q: Tensor, k: Tensor, v: Tensor, k_means: Tensor) -> Tensor:
+        """q (batch, heads, tokens, head_dim), k and v (batch, heads, keys, head_dim), k_means (batch, heads, key
+        blocks, head_dim); returns q's shape."""
+
+    def means(self, k: Tensor) -> Tensor:
+        """Means of blocks of keys, as `__call__` wants them."""
 
 
 class SelfAttention(nn.Module):
@@ -40,7 +44,7 @@ class SelfAttention(nn.Module):
         q = rotate(self._split(self.norm_q(self.q(x))), positions)
         k = rotate(self._split(self.norm_k(self.k(x))), positions)
         keys, values = window.append(k, self._split(self.v(x)))
-        return self.o(_join(attend(q, keys, values)))
+        return self.o(_join(attend(q, keys, values, attend.means(keys))))
 
     def _split(self, x: Tensor) -> Tensor:
         return rearrange(x, "b t (h d) -> b h t d", h=self.heads)
