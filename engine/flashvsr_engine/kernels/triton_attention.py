@@ -1,4 +1,4 @@
-"""Block-sparse attention in Triton, for every CUDA device from compute capability 7.5; its twin is `block_sparse`."""
+"""Block-sparse attention in Triton, for CUDA devices from compute capability 7.5; its twin is `block_sparse`."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from torch import Tensor
 
 from flashvsr_engine.kernels.block_lists import BlockLists, block_lists, list_bytes
 from flashvsr_engine.kernels.block_sparse import empty_output
+from flashvsr_engine.kernels.packages import gluon_is_known
 from flashvsr_engine.kernels.selection import QUERY_BLOCK
 
 LOG2_E = 1.4426950408889634
@@ -26,13 +27,15 @@ class Tiling:
     stages: int
 
 
-def tiling(capability: tuple[int, int], dtype: torch.dtype, head_dim: int) -> Tiling:
+def tiling(capability: tuple[int, int], dtype: torch.dtype, head_dim: int, block_kv: int) -> Tiling:
     """The tiling of an architecture: fixed, so that the first chunk costs no search and results never depend on one."""
     if dtype is torch.float32:
         return Tiling(queries=32, keys=32, warps=4, stages=1)
     if capability < (8, 0):
         return Tiling(queries=64, keys=64 if head_dim == 64 else 32, warps=4, stages=1)
-    if capability in ((8, 0), (9, 0), (10, 0), (10, 3)):  # 160 KB and more of shared memory
+    if capability == (9, 0):  # measured: bench/attention.py
+        return Tiling(queries=128, keys=128, warps=8, stages=2) if block_kv == 128 else Tiling(64, 64, 4, 3)
+    if capability in ((8, 0), (10, 0), (10, 3)):  # 160 KB and more of shared memory
         return Tiling(queries=128, keys=64, warps=8, stages=3)
     return Tiling(queries=64, keys=64, warps=4, stages=2)
 
@@ -42,11 +45,18 @@ class TritonAttention:
 
     def __init__(self, block_kv: int, capability: tuple[int, int], dtype: torch.dtype, head_dim: int) -> None:
         self._block_kv = block_kv
-        self._tiling = tiling(capability, dtype, head_dim)
+        self._tiling = tiling(capability, dtype, head_dim, block_kv)
+        self._hopper = capability == (9, 0) and dtype is not torch.float32 and gluon_is_known()
 
     def attend(self, q: Tensor, k: Tensor, v: Tensor, mask: Tensor, k_means: Tensor) -> Tensor:
         """See `dispatch.Kernel`."""
-        return attend(q, k, v, block_lists(mask), self._block_kv, self._tiling)
+        lists = block_lists(mask)
+        if self._hopper:
+            from flashvsr_engine.kernels import hopper
+
+            if hopper.takes(q, k, v):
+                return hopper.attend(q, k, v, lists, self._block_kv)
+        return attend(q, k, v, lists, self._block_kv, self._tiling)
 
     def scratch_bytes(self, q: Tensor, k: Tensor) -> int:
         """See `dispatch.Kernel`: the lists."""

@@ -35,33 +35,43 @@ def nth_largest(x: Tensor, n: int) -> Tensor:
     """The n-th largest of each row of x, float32 (..., length) from 0 to 1: float32 (..., 1)."""
     rows = x.contiguous().flatten(0, -2)
     found = torch.empty(len(rows), dtype=torch.float32, device=x.device)
-    few = rows.shape[1] <= _ROWS * _LANES // 2
-    lanes, warps = (_LANES // 2, 16) if few else (_LANES, 32)
-    _nth_largest[(len(rows),)](rows, found, rows.shape[1], n, LANES=lanes, ROWS=_ROWS, num_warps=warps)
+    length = rows.shape[1]
+    assert length < 1 << 21, "counts of 21 bits"
+    lanes = _LANES if length > _ROWS * _LANES // 2 else _LANES // 2
+    once = length <= _ROWS * lanes
+    _nth_largest[(len(rows),)](rows, found, length, n, LANES=lanes, ROWS=_ROWS, ONCE=once, num_warps=lanes // 128)
     return found.view(*x.shape[:-1], 1)
 
 
 @triton.jit
-def _nth_largest(x, found, length, n, LANES: tl.constexpr, ROWS: tl.constexpr):  # type: ignore[no-untyped-def]
+def _nth_largest(x, found, length, n, LANES: tl.constexpr, ROWS: tl.constexpr, ONCE: tl.constexpr):  # type: ignore[no-untyped-def]
     """The answer's bits from the highest down, two at a time: each pass counts the values that reach three guesses.
 
-    A float32 from 0 to 1, read as an integer, sorts as the number does, and its two highest bits are clear.
+    A float32 from 0 to 1, read as an integer, sorts as the number does, and its two highest bits are clear. ONCE: all
+    values fit into registers and are read once, not at every pass.
     """
     x += tl.program_id(0).to(tl.int64) * length
     offset = tl.arange(0, ROWS)[:, None] * LANES + tl.arange(0, LANES)[None, :]
+    bits = tl.load(x + offset, mask=offset < length, other=-1.0).to(tl.int32, bitcast=True)
     answer = tl.program_id(0) * 0
     for done in range(0, 30, 2):
         unit = 1 << (28 - done)
-        reached = tl.zeros((LANES,), tl.int64)
-        for start in range(0, length, ROWS * LANES):
-            here = start + offset
-            bits = tl.load(x + here, mask=here < length, other=-1.0).to(tl.int32, bitcast=True)
-            one = tl.sum((bits >= answer + unit).to(tl.int32), 0)
-            two = tl.sum((bits >= answer + 2 * unit).to(tl.int32), 0)
-            three = tl.sum((bits >= answer + 3 * unit).to(tl.int32), 0)
-            reached += one.to(tl.int64) + (two.to(tl.int64) << 21) + (three.to(tl.int64) << 42)
-        counts = tl.sum(reached, 0)  # three counts of 21 bits each: one reduction over the threads, not three
-        low = (1 << 21) - 1
+        reached = _reaching(bits, answer, unit)
+        if not ONCE:
+            for start in range(ROWS * LANES, length, ROWS * LANES):
+                here = start + offset
+                more = tl.load(x + here, mask=here < length, other=-1.0).to(tl.int32, bitcast=True)
+                reached += _reaching(more, answer, unit)
+        counts = tl.sum(reached, 0)
         for step in tl.static_range(3):
-            answer += tl.where(((counts >> (21 * step)) & low) >= n, unit, 0)
+            answer += tl.where(((counts >> (21 * step)) & ((1 << 21) - 1)) >= n, unit, 0)
     tl.store(found + tl.program_id(0), answer.to(tl.float32, bitcast=True))
+
+
+@triton.jit
+def _reaching(bits, answer, unit):  # type: ignore[no-untyped-def]
+    """Per column, how many values reach the guesses answer + 1, 2 and 3 units: 21 bits each, to be added as one."""
+    one = tl.sum((bits >= answer + unit).to(tl.int32), 0)
+    two = tl.sum((bits >= answer + 2 * unit).to(tl.int32), 0)
+    three = tl.sum((bits >= answer + 3 * unit).to(tl.int32), 0)
+    return one.to(tl.int64) + (two.to(tl.int64) << 21) + (three.to(tl.int64) << 42)
