@@ -11,11 +11,12 @@ import argparse
 import json
 import statistics
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 
 import torch
-from flashvsr_engine.kernels import BlockGrid, SparseAttention, block_means, select_blocks
+from flashvsr_engine.kernels import BlockGrid, block_means, select_blocks
 from flashvsr_engine.kernels.block_lists import BlockLists, block_lists
 from flashvsr_engine.kernels.block_sparse import block_sparse_attention
 from flashvsr_engine.kernels.packages import installed
@@ -23,7 +24,7 @@ from torch import Tensor
 
 HEADS, HEAD_DIM, SLICES = 12, 128, 4
 PIXELS = 768 * 1280
-Attention = Callable[[Tensor, Tensor, Tensor, Tensor, BlockLists], Tensor]
+Attention = Callable[[Tensor, Tensor, Tensor, BlockLists], Tensor]
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +74,7 @@ def milliseconds(call: Callable[[], object], runs: int = 10) -> float:
         end.record()
         end.synchronize()
         times.append(start.elapsed_time(end))
-    return statistics.median(times)
+    return float(statistics.median(times))
 
 
 def replayed(call: Callable[[], object]) -> float:
@@ -101,70 +102,33 @@ def random_mask(grid: BlockGrid, batch: int = 1, heads: int = HEADS) -> Tensor:
     return (scores >= scores.topk(topk).values[..., -1:]).view(batch, heads, n, keys)
 
 
-def implementations(block_kv: int, only: str) -> Iterator[tuple[str, Attention]]:
+def implementations(block_kv: int) -> Iterator[tuple[str, Attention]]:
     """Name and call of each that this machine has."""
     capability = torch.cuda.get_device_capability()
-    if installed("triton") and capability >= (7, 5):
-        from flashvsr_engine.kernels import gluon_hopper, triton_attention
+    if installed("triton") and capability >= (8, 0):
+        from flashvsr_engine.kernels import hopper, triton_attention, triton_int8
+        from flashvsr_engine.kernels.triton_attention import Tiling
 
-        for queries, keys, warps, stages in (
-            (128, 64, 8, 2),
-            (128, 64, 8, 3),
-            (128, 128, 8, 2),
-            (64, 64, 4, 3),
-            (64, 64, 4, 2),
-        ):
-            tiles = triton_attention.Tiling(queries, keys, warps, stages)
-            yield f"triton {queries}x{keys} w{warps} s{stages}", _triton(block_kv, tiles)
+        def plain(tiles: Tiling) -> Attention:
+            return lambda q, k, v, lists: triton_attention.attend(q, k, v, lists, block_kv, tiles)
+
+        def int8(q: Tensor, k: Tensor, v: Tensor, lists: BlockLists) -> Tensor:
+            mean = block_means(k, block_kv).mean(2)
+            return triton_int8.attend(q, k, v, lists, block_kv, mean, Tiling(128, 128, 8, 2))
+
         if capability == (9, 0):
-            from flashvsr_engine.kernels import gluon_ws
-
-            yield "gluon plain", lambda q, k, v, m, lists: gluon_hopper.attend(q, k, v, lists, block_kv)
-
-            def ws(stages):
-                def f(q, k, v, m, lists):
-                    gluon_ws._STAGES = stages
-                    return gluon_ws.attend(q, k, v, lists, block_kv)
-
-                return f
-
-            yield "gluon ws 2", ws(2)
-            yield "gluon ws 3", ws(3)
-
-            def unordered(q, k, v, m, lists):
-                lists = lists._replace(
-                    order=torch.arange(lists.order.shape[2], device="cuda", dtype=torch.int32)
-                    .expand_as(lists.order)
-                    .contiguous()
-                )
-                return gluon_ws.attend(q, k, v, lists, block_kv)
-
-            yield "gluon ws unordered", unordered
-        from flashvsr_engine.kernels import triton_int8
-
-        def int8(*t):
-            return lambda q, k, v, m, lists: triton_int8.attend(
-                q, k, v, lists, block_kv, block_means(k, block_kv).mean(2), triton_attention.Tiling(*t)
-            )
-
-        yield "int8 128x128 w8 s2", int8(128, 128, 8, 2)
-        yield "int8 128x64 w8 s3", int8(128, 64, 8, 3)
-        yield "int8 64x64 w4 s3", int8(64, 64, 4, 3)
-    if only in "flex":
-        yield "flex", _flex(block_kv)
-
-
-def _triton(block_kv: int, tiles: object) -> Attention:
-    from flashvsr_engine.kernels import triton_attention
-
-    return lambda q, k, v, m, lists: triton_attention.attend(q, k, v, lists, block_kv, tiles)
+            yield "triton hopper", lambda q, k, v, lists: hopper.attend(q, k, v, lists, block_kv)
+        for tiles in (Tiling(128, 64, 8, 3), Tiling(128, 128, 8, 2), Tiling(64, 64, 4, 3)):
+            yield f"triton {tiles.queries}x{tiles.keys} w{tiles.warps} s{tiles.stages}", plain(tiles)
+        yield "int8 with rounding", int8
+    yield "flex", _flex(block_kv)
 
 
 def _flex(block_kv: int) -> Attention:
     from flashvsr_engine.kernels import flex
 
-    compiled = torch.compile(flex.flex_attention, dynamic=True)
-    return lambda q, k, v, m, lists: flex.attend(q, k, v, lists, block_kv, compiled)
+    compiled = flex.compiled()
+    return lambda q, k, v, lists: flex.attend(q, k, v, lists, block_kv, compiled)
 
 
 def measure(size: Size, only: str, selected: bool = False) -> Iterator[Row]:
@@ -178,14 +142,11 @@ def measure(size: Size, only: str, selected: bool = False) -> Iterator[Row]:
     lists = block_lists(mask)
     exact = block_sparse_attention(q.float(), k.float(), v.float(), mask, size.block_kv)
     flops = 4 * 128 * size.block_kv * HEAD_DIM * int(mask.sum())
-    for name, attend in implementations(size.block_kv, only):
+    for name, attend in implementations(size.block_kv):
         if only in name:
-            try:
-                out = attend(q, k, v, mask, lists).float()
-                ms = milliseconds(lambda attend=attend: attend(q, k, v, mask, lists))
-            except Exception as error:
-                print(size.name, name, "failed:", repr(error)[:300], flush=True)
-                continue
+            call = partial(attend, q, k, v, lists)
+            out = call().float()
+            ms = milliseconds(call)
             decibels = 20 * torch.log10(exact.norm() / (out - exact).norm()).item()
             yield Row(size.name, name, ms, flops / ms / 1e9, decibels)
 
@@ -202,7 +163,7 @@ def selection(size: Size) -> Iterator[Row]:
     differ = (mask.cpu() != on_cpu).sum().item()
     kept = mask.sum(-1).float()
     print(
-        f"{size.name}: kept {mask.float().mean():.3f}, rows {kept.min():.0f} to {kept.max():.0f}, unlike the CPU: {differ}"
+        f"{size.name}: kept {mask.float().mean():.3f}, rows {kept.min():.0f} to {kept.max():.0f}; {differ} unlike a CPU"
     )
     twin = block_lists(mask.cpu())
     assert all(torch.equal(a.cpu(), b) for a, b in zip(block_lists(mask), twin, strict=True)), "lists"
@@ -229,9 +190,9 @@ def small_checks(only: str) -> None:
                 q, k, v = (x[..., :heads_of] for x in tensors(5 * 128, 6 * 128, dtype, 2, 3))
                 lists = block_lists(mask)
                 exact = block_sparse_attention(q.float(), k.float(), v.float(), mask, block_kv)
-                for name, attend in implementations(block_kv, only):
+                for name, attend in implementations(block_kv):
                     if only in name:
-                        error = (attend(q, k, v, mask, lists).float() - exact).norm() / exact.norm()
+                        error = (attend(q, k, v, lists).float() - exact).norm() / exact.norm()
                         print(f"check {name} kv{block_kv} d{heads_of} {dtype}: {error:.2e}", flush=True)
 
 

@@ -108,6 +108,8 @@ DENSE = (
 )
 _AUTO = ("triton", "torch")
 """What "auto" tries, in this order: only what gives the reference's result to within rounding."""
+_TENSOR_CORES_FROM = (8, 0)
+"""Triton multiplies without tensor cores below it: the plain gathers of "torch" use them."""
 
 
 class Availability(NamedTuple):
@@ -139,8 +141,15 @@ def _availability(
     table: tuple[Needs, ...], device: torch.device, dtype: torch.dtype, head_dim: int
 ) -> list[Availability]:
     reasons = {needs.name: needs.available(device, dtype, head_dim) for needs in table}
-    auto = next(name for name in _AUTO if name in reasons and reasons[name] is None)
+    auto = next(name for name in _AUTO if name in reasons and reasons[name] is None and _pays(name, device, dtype))
     return [Availability(needs.name, needs.about, reasons[needs.name], needs.name == auto) for needs in table]
+
+
+def _pays(name: str, device: torch.device, dtype: torch.dtype) -> bool:
+    """Whether "auto" should take an available backend: Triton only where the tensor cores serve it."""
+    if name != "triton":
+        return True
+    return dtype in _HALF and torch.cuda.get_device_capability(device) >= _TENSOR_CORES_FROM
 
 
 def _resolve(

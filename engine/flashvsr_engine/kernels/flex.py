@@ -14,8 +14,13 @@ from flashvsr_engine.kernels.block_sparse import empty_output
 from flashvsr_engine.kernels.selection import QUERY_BLOCK
 
 
+def compiled() -> Callable[..., Any]:
+    """FlexAttention compiled for tensors of any length, so that a stream's chunks share one kernel."""
+    return torch.compile(flex_attention, dynamic=True)
+
+
 def attend(q: Tensor, k: Tensor, v: Tensor, lists: BlockLists, block_kv: int, flex: Callable[..., Any]) -> Tensor:
-    """See `triton_attention.attend`; flex: the compiled FlexAttention."""
+    """See `triton_attention.attend`; flex: of `compiled`."""
     none = torch.zeros_like(lists.counts)
     mask = BlockMask.from_kv_blocks(
         none,  # no block is partial: those listed are kept whole, so no mask is evaluated within them
@@ -33,11 +38,11 @@ def attend(q: Tensor, k: Tensor, v: Tensor, lists: BlockLists, block_kv: int, fl
 
 
 class FlexAttention:
-    """`attend` as a kernel of `SparseAttention`, compiled for any length so that a stream's chunks share one kernel."""
+    """`attend` as a kernel of `SparseAttention`, compiled at its first use."""
 
     def __init__(self, block_kv: int) -> None:
         self._block_kv = block_kv
-        self._flex = torch.compile(flex_attention, dynamic=True)
+        self._flex = compiled()
 
     def attend(self, q: Tensor, k: Tensor, v: Tensor, mask: Tensor, k_means: Tensor) -> Tensor:
         """See `dispatch.Kernel`."""

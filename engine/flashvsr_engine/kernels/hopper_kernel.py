@@ -22,7 +22,7 @@ _load_async = getattr(tma, "async_load", None) or tma.async_copy_global_to_share
 
 
 @gluon.jit
-def _fetch(desc, buffer, ready, row, column, first, second, BLOCK: gl.constexpr, HEAD_DIM: gl.constexpr):  # type: ignore[no-untyped-def]
+def _fetch(desc, buffer, ready, row, column, first, second, BLOCK: gl.constexpr, HEAD_DIM: gl.constexpr):
     """Load a step's keys or values: one block of 128, or two of 64."""
     mbarrier.expect(ready, 128 * HEAD_DIM * 2)
     if BLOCK == 128:
@@ -33,7 +33,7 @@ def _fetch(desc, buffer, ready, row, column, first, second, BLOCK: gl.constexpr,
 
 
 @gluon.jit
-def _produce(  # type: ignore[no-untyped-def]
+def _produce(
     q_desc,
     k_desc,
     v_desc,
@@ -76,9 +76,9 @@ def _produce(  # type: ignore[no-untyped-def]
 
 
 @gluon.jit
-def _softmax(scores, highest, total, left, scale, BLOCK: gl.constexpr, layout: gl.constexpr):  # type: ignore[no-untyped-def]
+def _softmax(scores, highest, total, left, scale, BLOCK: gl.constexpr, layout: gl.constexpr):
     """Weights of a step and by how much earlier ones fade. left: keys that are there, where blocks are of 64."""
-    if BLOCK == 64:
+    if BLOCK == 64:  # noqa: SIM102 - known at compile time, the other is not
         if left < 128:
             key = gl.arange(0, 128, layout=gl.SliceLayout(0, layout))
             scores = gl.where(key[None, :] < left, scores, float("-inf"))
@@ -89,7 +89,7 @@ def _softmax(scores, highest, total, left, scale, BLOCK: gl.constexpr, layout: g
 
 
 @gluon.jit
-def _consume(  # type: ignore[no-untyped-def]
+def _consume(
     queries,
     keys,
     values,
@@ -148,14 +148,14 @@ def _consume(  # type: ignore[no-untyped-def]
 
 
 @gluon.jit
-def _store(out, sums, o_t, part: gl.constexpr, dtype: gl.constexpr, HEAD_DIM: gl.constexpr, wide: gl.constexpr):  # type: ignore[no-untyped-def]
+def _store(out, sums, o_t, part: gl.constexpr, dtype: gl.constexpr, HEAD_DIM: gl.constexpr, wide: gl.constexpr):
     token = part * 64 + gl.arange(0, 64, layout=gl.SliceLayout(1, wide))
     column = gl.arange(0, HEAD_DIM, layout=gl.SliceLayout(0, wide))
     gl.store(out + token[:, None].to(gl.int64) * o_t + column[None, :], sums.to(dtype))
 
 
 @gluon.jit
-def attend_kernel(  # type: ignore[no-untyped-def]
+def attend_kernel(
     q_desc,
     k_desc,
     v_desc,
@@ -182,6 +182,7 @@ def attend_kernel(  # type: ignore[no-untyped-def]
     BLOCK: gl.constexpr,
     STAGES: gl.constexpr,
 ):
+    """One program: a block of 128 queries of one head. The host's part is `hopper.attend`."""
     dtype: gl.constexpr = q_desc.dtype
     shared: gl.constexpr = gl.NVMMASharedLayout.get_default_for([128, HEAD_DIM], dtype)
     head, batch = gl.program_id(1).to(gl.int64), gl.program_id(2).to(gl.int64)

@@ -98,7 +98,7 @@ def attend(q: Tensor, k: Tensor, v: Tensor, lists: BlockLists, block_kv: int, ti
 
 
 @triton.jit
-def product(a, b, added, WIDEN: tl.constexpr):  # type: ignore[no-untyped-def]
+def product(a, b, added, WIDEN: tl.constexpr):
     """a @ b + added in float32. WIDEN: for the interpreter, which would multiply the bits of bfloat16 as integers."""
     if WIDEN:
         a, b = a.to(tl.float32), b.to(tl.float32)
@@ -106,7 +106,7 @@ def product(a, b, added, WIDEN: tl.constexpr):  # type: ignore[no-untyped-def]
 
 
 @triton.jit
-def _attend(  # type: ignore[no-untyped-def]
+def _attend(
     q,
     k,
     v,

@@ -79,9 +79,7 @@ def quantize(x: Tensor, block: int, mean: Tensor, factor: float) -> tuple[Tensor
 
 
 @triton.jit
-def _quantize(  # type: ignore[no-untyped-def]
-    x, mean, rounded, scales, x_b, x_h, x_t, tokens, factor, HEAD_DIM: tl.constexpr, BLOCK: tl.constexpr
-):
+def _quantize(x, mean, rounded, scales, x_b, x_h, x_t, tokens, factor, HEAD_DIM: tl.constexpr, BLOCK: tl.constexpr):
     block, head, batch = tl.program_id(0), tl.program_id(1).to(tl.int64), tl.program_id(2).to(tl.int64)
     row = batch * tl.num_programs(1) + head
     token = block * BLOCK + tl.arange(0, BLOCK)[:, None].to(tl.int64)
@@ -95,7 +93,7 @@ def _quantize(  # type: ignore[no-untyped-def]
 
 
 @triton.jit
-def _attend(  # type: ignore[no-untyped-def]
+def _attend(
     q,
     k,
     v,

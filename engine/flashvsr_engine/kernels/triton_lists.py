@@ -23,7 +23,7 @@ def block_lists(mask: Tensor) -> BlockLists:
 
 
 @triton.jit
-def _row_lists(mask, counts, indices, columns, BLOCK: tl.constexpr):  # type: ignore[no-untyped-def]
+def _row_lists(mask, counts, indices, columns, BLOCK: tl.constexpr):
     """One row of the mask: kept columns first, then the others, each in rising order."""
     row = tl.program_id(0).to(tl.int64)
     column = tl.arange(0, BLOCK)
@@ -36,7 +36,7 @@ def _row_lists(mask, counts, indices, columns, BLOCK: tl.constexpr):  # type: ig
 
 
 @triton.jit
-def _order(counts, order, rows, BLOCK: tl.constexpr):  # type: ignore[no-untyped-def]
+def _order(counts, order, rows, BLOCK: tl.constexpr):
     """Rank of each count among its head's: how many rows go before it."""
     first = tl.program_id(0) * rows
     row = tl.arange(0, BLOCK)

@@ -21,7 +21,7 @@ def block_means(x: Tensor, block: int) -> Tensor:
 
 
 @triton.jit
-def _means(x, means, stride_b, stride_h, stride_t, HEAD_DIM: tl.constexpr, BLOCK: tl.constexpr):  # type: ignore[no-untyped-def]
+def _means(x, means, stride_b, stride_h, stride_t, HEAD_DIM: tl.constexpr, BLOCK: tl.constexpr):
     block, head, batch = tl.program_id(0), tl.program_id(1), tl.program_id(2)
     token = block * BLOCK + tl.arange(0, BLOCK)
     column = tl.arange(0, HEAD_DIM)
@@ -44,7 +44,7 @@ def nth_largest(x: Tensor, n: int) -> Tensor:
 
 
 @triton.jit
-def _nth_largest(x, found, length, n, LANES: tl.constexpr, ROWS: tl.constexpr, ONCE: tl.constexpr):  # type: ignore[no-untyped-def]
+def _nth_largest(x, found, length, n, LANES: tl.constexpr, ROWS: tl.constexpr, ONCE: tl.constexpr):
     """The answer's bits from the highest down, two at a time: each pass counts the values that reach three guesses.
 
     A float32 from 0 to 1, read as an integer, sorts as the number does, and its two highest bits are clear. ONCE: all
@@ -69,7 +69,7 @@ def _nth_largest(x, found, length, n, LANES: tl.constexpr, ROWS: tl.constexpr, O
 
 
 @triton.jit
-def _reaching(bits, answer, unit):  # type: ignore[no-untyped-def]
+def _reaching(bits, answer, unit):
     """Per column, how many values reach the guesses answer + 1, 2 and 3 units: 21 bits each, to be added as one."""
     one = tl.sum((bits >= answer + unit).to(tl.int32), 0)
     two = tl.sum((bits >= answer + 2 * unit).to(tl.int32), 0)
