@@ -84,9 +84,7 @@ def rms_norm(x: Tensor, weight: Tensor) -> Tensor:
     return F.rms_norm(x.float(), x.shape[-1:], weight.float(), EPS).to(x.dtype)
 
 
-def norm_rotate(
-    x: Tensor, weight: Tensor, cos: Tensor, sin: Tensor, heads: int, out: Tensor | None = None
-) -> Tensor:
+def norm_rotate(x: Tensor, weight: Tensor, cos: Tensor, sin: Tensor, heads: int, out: Tensor | None = None) -> Tensor:
     """RMSNorm over the whole width, then the channel pairs (2i, 2i + 1) of each head turned by the tokens' angles.
 
     x: (batch, tokens, dim), of any strides but 1 over the width. weight: (dim,). cos, sin: float32 (tokens,
