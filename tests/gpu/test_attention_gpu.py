@@ -66,13 +66,13 @@ def test_selection_and_lists_are_the_cpus(block_kv: int) -> None:
 
 def test_a_graph_replays_with_another_mask() -> None:
     attention = make("triton", 128, torch.bfloat16)
-    held, other = tensors(torch.bfloat16, 128), tensors(torch.bfloat16, 128)
-    attention(*held, attention.means(held[1]))
+    q, k, v = tensors(torch.bfloat16, 128)
+    attention(q, k, v, attention.means(k))
     torch.cuda.synchronize()
     graph = torch.cuda.CUDAGraph()
     with torch.cuda.graph(graph):
-        out = attention(*held, attention.means(held[1]))
-    for to, source in zip(held, other, strict=True):
-        to.copy_(source)
+        out = attention(q, k, v, attention.means(k))
+    for held, other in zip((q, k, v), tensors(torch.bfloat16, 128), strict=True):
+        held.copy_(other)
     graph.replay()
-    assert torch.equal(out, attention(*other, attention.means(other[1])))
+    assert torch.equal(out, attention(q, k, v, attention.means(k)))

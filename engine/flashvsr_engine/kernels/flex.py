@@ -21,10 +21,11 @@ def compiled() -> Callable[..., Any]:
 
 def attend(q: Tensor, k: Tensor, v: Tensor, lists: BlockLists, block_kv: int, flex: Callable[..., Any]) -> Tensor:
     """See `triton_attention.attend`; flex: of `compiled`."""
-    none = torch.zeros_like(lists.counts)
+    # No block is partial: those listed are kept whole, so no mask is evaluated within them. The empty lists are
+    # tensors of their own, since Inductor's C++ template does not compile when the two kinds share one.
+    none = (torch.zeros_like(lists.counts), torch.zeros_like(lists.indices))
     mask = BlockMask.from_kv_blocks(
-        none,  # no block is partial: those listed are kept whole, so no mask is evaluated within them
-        lists.indices,
+        *none,
         full_kv_num_blocks=lists.counts,
         full_kv_indices=lists.indices,
         BLOCK_SIZE=(QUERY_BLOCK, block_kv),
@@ -50,4 +51,4 @@ class FlexAttention:
 
     def scratch_bytes(self, q: Tensor, k: Tensor) -> int:
         """See `dispatch.Kernel`: the lists, made of int64 ones on a CPU, and the output in its first layout."""
-        return 4 * list_bytes(q, k, self._block_kv) + q.nbytes
+        return 5 * list_bytes(q, k, self._block_kv) + q.nbytes

@@ -88,8 +88,9 @@ def test_mask_and_budget_are_per_sample_and_head() -> None:
     attention = SparseAttention(BlockGrid(2, 3, topk=15, local_range=3, block_kv=128), CPU, head_dim=16)
     together = attention(q, k, v, attention.means(k))
     for i in range(3):
-        one = [t[i : i + 1] for t in (q, k, v)]
-        torch.testing.assert_close(together[i : i + 1], attention(*one, attention.means(one[1])), rtol=0, atol=1e-6)
+        q_one, k_one, v_one = (t[i : i + 1] for t in (q, k, v))
+        alone = attention(q_one, k_one, v_one, attention.means(k_one))
+        torch.testing.assert_close(together[i : i + 1], alone, rtol=0, atol=1e-6)
 
 
 def test_lists_say_what_the_mask_says() -> None:
@@ -144,7 +145,7 @@ def test_auto_is_by_device(monkeypatch: pytest.MonkeyPatch) -> None:
     ):
         monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device, found=capability: found)
         assert resolve("auto", cuda, dtype, 128) == expected
-    with pytest.raises(ConfigError, match="in bfloat16 it needs compute capability 8.0, and the device has 7.5"):
+    with pytest.raises(ConfigError, match=r"in bfloat16 it needs compute capability 8\.0, and the device has 7\.5"):
         resolve("triton", cuda, torch.bfloat16, 128)
     assert resolve("triton", cuda, torch.float16, 128) == "triton"
     assert resolve("auto", CPU, torch.float32, 128) == "torch"
