@@ -8,8 +8,12 @@ from flashvsr_engine.errors import (
     DeviceError,
     EngineError,
     FrameError,
+    HubRefusedError,
+    HubUnreachableError,
+    MissingPackageError,
     OutOfMemoryError,
     SessionStateError,
+    StorageError,
     WeightsError,
 )
 from flashvsr_engine.noise import FixedNoise
@@ -26,9 +30,13 @@ __all__ = [
     "FixedNoise",
     "FlashVSREngine",
     "FrameError",
+    "HubRefusedError",
+    "HubUnreachableError",
+    "MissingPackageError",
     "OutOfMemoryError",
     "Plan",
     "Session",
     "SessionStateError",
+    "StorageError",
     "WeightsError",
 ]
