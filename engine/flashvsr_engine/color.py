@@ -16,8 +16,20 @@ WAVELET_LEVELS = 5
 
 def adain(y: Tensor, lq: Tensor) -> Tensor:
     """Give each channel of each frame the mean and deviation it has in lq. Both (frames, 3, H, W) in [-1, 1]."""
+    factor, offset = adain_map(y, lq)
+    return (y * factor[..., None, None] + offset[..., None, None]).clamp(-1, 1)
+
+
+def adain_map(y: Tensor, lq: Tensor) -> tuple[Tensor, Tensor]:
+    """What `adain` multiplies each channel of each frame with, and what it then adds: both (frames, 3)."""
     (y_std, y_mean), (lq_std, lq_mean) = _statistics(y), _statistics(lq)
-    return ((y - y_mean) * (lq_std / y_std) + lq_mean).clamp(-1, 1)
+    factor = lq_std / y_std
+    return factor, lq_mean - factor * y_mean
+
+
+def no_map(y: Tensor, lq: Tensor) -> tuple[Tensor, Tensor]:
+    """Factor and offset that change nothing."""
+    return y.new_ones(y.shape[:2]), y.new_zeros(y.shape[:2])
 
 
 def wavelet(y: Tensor, lq: Tensor) -> Tensor:
@@ -26,7 +38,7 @@ def wavelet(y: Tensor, lq: Tensor) -> Tensor:
 
 
 def _statistics(x: Tensor) -> tuple[Tensor, Tensor]:
-    variance, mean = torch.var_mean(x, dim=(2, 3), correction=0, keepdim=True)
+    variance, mean = torch.var_mean(x, dim=(2, 3), correction=0)
     return (variance + VARIANCE_FLOOR).sqrt(), mean
 
 
@@ -55,3 +67,5 @@ COLOR_FIXES: dict[ColorFix, Callable[[Tensor, Tensor], Tensor]] = {
     "wavelet": wavelet,
     "none": untouched,
 }
+COLOR_MAPS: dict[ColorFix, Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]] = {"adain": adain_map, "none": no_map}
+"""Those of them that are an affine map of each channel of each frame, so that `pack` can take them along."""

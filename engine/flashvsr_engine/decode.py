@@ -7,8 +7,9 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from flashvsr_engine.color import COLOR_FIXES
+from flashvsr_engine.color import COLOR_FIXES, COLOR_MAPS
 from flashvsr_engine.frames import crop, finished
+from flashvsr_engine.kernels.pack import pack
 from flashvsr_engine.residual import add_residual
 from flashvsr_engine.schedule import FRAMES_PER_LATENT, LOOK_AHEAD, TRIMMED, Chunk
 from flashvsr_engine.state import StreamState
@@ -24,8 +25,16 @@ def decode(stream: Stream, state: StreamState, chunk: Chunk, latents: Tensor, lq
         guide = guides.of_latents(start, stop)
         y, state.decoder = _decoded(stream, latents[:, :, start:stop], guide, state.decoder)
         guide = guide[0, :, -len(y) :].transpose(0, 1)  # a stream's first latent stands for one frame, not four
-        corrected = COLOR_FIXES[stream.color_fix](crop(y, stream.geometry), crop(guide, stream.geometry))
-        yield finished(corrected, stream.output)
+        yield _finished(stream, crop(y, stream.geometry), crop(guide, stream.geometry))
+
+
+def _finished(stream: Stream, y: Tensor, guide: Tensor) -> Tensor:
+    """Corrected frames as the stream gives them out; both (frames, 3, H, W), cropped."""
+    as_map = COLOR_MAPS.get(stream.color_fix)
+    if as_map is None or stream.output != "uint8":
+        return finished(COLOR_FIXES[stream.color_fix](y, guide), stream.output)
+    factor, offset = as_map(y, guide)
+    return pack(y, factor, offset, y.shape[2], y.shape[3])
 
 
 def _decoded(

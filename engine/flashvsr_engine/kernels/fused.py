@@ -10,7 +10,7 @@ from flashvsr_engine.kernels.target import target
 
 
 def fused(x: Tensor) -> bool:
-    """Whether x goes through a kernel: on CUDA, or planned for it, and no gradient wanted, which kernels do not give."""
+    """Whether x goes through a kernel: on CUDA, or planned for it. Not where a gradient is wanted: kernels give none."""
     if torch.is_grad_enabled() and x.requires_grad:
         return False
     device = target(x)

@@ -22,13 +22,13 @@ def enlarge(frames: Tensor, size: tuple[int, int], out: Tensor) -> None:
 
 
 @triton.jit
-def _reflect(index, size):  # type: ignore[no-untyped-def]
+def _reflect(index, size):
     index = index % (2 * size - 2)
     return tl.where(index < size, index, 2 * size - 2 - index)
 
 
 @triton.jit
-def _cubic(distance):  # type: ignore[no-untyped-def]
+def _cubic(distance):
     """The cubic convolution kernel with a = -0.5."""
     x = tl.abs(distance)
     near = (1.5 * x - 2.5) * x * x + 1.0
@@ -37,14 +37,26 @@ def _cubic(distance):  # type: ignore[no-untyped-def]
 
 
 @triton.jit
-def _tap(first, tap: tl.constexpr, size, centre):  # type: ignore[no-untyped-def]
+def _tap(first, tap: tl.constexpr, size, centre):
     """Place and weight of one of the four input pixels of an axis; no weight beyond the picture's end."""
     place = first + tap
     return tl.minimum(place, size - 1), tl.where(place < size, _cubic(place + 0.5 - centre), 0.0)
 
 
 @triton.jit
-def _enlarge(frames, out, height, width, made_height, made_width, out_height, out_width, row_scale, column_scale, COLUMNS: tl.constexpr):  # type: ignore[no-untyped-def]  # fmt: skip
+def _enlarge(
+    frames,
+    out,
+    height,
+    width,
+    made_height,
+    made_width,
+    out_height,
+    out_width,
+    row_scale,
+    column_scale,
+    COLUMNS: tl.constexpr,
+):
     column = tl.program_id(0) * COLUMNS + tl.arange(0, COLUMNS)
     row = tl.program_id(1) + 0 * column
     frame, inside = tl.program_id(2).to(tl.int64), column < out_width
@@ -75,5 +87,5 @@ def _enlarge(frames, out, height, width, made_height, made_width, out_height, ou
 
 
 @triton.jit
-def _signed(value):  # type: ignore[no-untyped-def]
+def _signed(value):
     return tl.minimum(tl.maximum(value, 0.0), 1.0) * 2.0 - 1.0

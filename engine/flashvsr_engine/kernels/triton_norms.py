@@ -84,7 +84,26 @@ def _warps(width: int) -> int:
 
 
 @triton.jit
-def _norm(x, y, gate, normed, shift, scale, x_batch, x_token, y_batch, y_token, out_batch, out_token, dim, eps, ADDS: tl.constexpr, GATED: tl.constexpr, PLUS_ONE: tl.constexpr, WIDTH: tl.constexpr):  # type: ignore[no-untyped-def]  # fmt: skip
+def _norm(
+    x,
+    y,
+    gate,
+    normed,
+    shift,
+    scale,
+    x_batch,
+    x_token,
+    y_batch,
+    y_token,
+    out_batch,
+    out_token,
+    dim,
+    eps,
+    ADDS: tl.constexpr,
+    GATED: tl.constexpr,
+    PLUS_ONE: tl.constexpr,
+    WIDTH: tl.constexpr,
+):
     token, batch = tl.program_id(0).to(tl.int64), tl.program_id(1).to(tl.int64)
     column = tl.arange(0, WIDTH)
     inside = column < dim
@@ -110,7 +129,7 @@ def _norm(x, y, gate, normed, shift, scale, x_batch, x_token, y_batch, y_token, 
 
 
 @triton.jit
-def _residual(x, y, gate, x_batch, x_token, y_batch, y_token, dim, GATED: tl.constexpr, WIDTH: tl.constexpr):  # type: ignore[no-untyped-def]  # fmt: skip
+def _residual(x, y, gate, x_batch, x_token, y_batch, y_token, dim, GATED: tl.constexpr, WIDTH: tl.constexpr):
     token, batch = tl.program_id(0).to(tl.int64), tl.program_id(1).to(tl.int64)
     column = tl.arange(0, WIDTH)
     inside = column < dim
@@ -123,7 +142,22 @@ def _residual(x, y, gate, x_batch, x_token, y_batch, y_token, dim, GATED: tl.con
 
 
 @triton.jit
-def _norm_rotate(x, weight, cos, sin, out, x_batch, x_token, out_batch, out_token, out_head, eps, HEADS: tl.constexpr, HALF: tl.constexpr, LANES: tl.constexpr):  # type: ignore[no-untyped-def]  # fmt: skip
+def _norm_rotate(
+    x,
+    weight,
+    cos,
+    sin,
+    out,
+    x_batch,
+    x_token,
+    out_batch,
+    out_token,
+    out_head,
+    eps,
+    HEADS: tl.constexpr,
+    HALF: tl.constexpr,
+    LANES: tl.constexpr,
+):
     token, batch = tl.program_id(0).to(tl.int64), tl.program_id(1).to(tl.int64)
     head, column = tl.arange(0, LANES), tl.arange(0, 2 * HALF)
     inside = (head < HEADS)[:, None] & (column >= 0)[None, :]
@@ -141,7 +175,7 @@ def _norm_rotate(x, weight, cos, sin, out, x_batch, x_token, out_batch, out_toke
 
 
 @triton.jit
-def _channel_norm_silu(x, gamma, dim, root, floor, WIDTH: tl.constexpr):  # type: ignore[no-untyped-def]
+def _channel_norm_silu(x, gamma, dim, root, floor, WIDTH: tl.constexpr):
     row = tl.program_id(0).to(tl.int64) * dim
     column = tl.arange(0, WIDTH)
     inside = column < dim

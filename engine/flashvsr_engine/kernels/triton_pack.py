@@ -19,7 +19,7 @@ def pack(y: Tensor, factor: Tensor, offset: Tensor, packed: Tensor) -> None:
 
 
 @triton.jit
-def _pack(y, factor, offset, packed, y_frame, y_colour, y_row, height, width, PIXELS: tl.constexpr):  # type: ignore[no-untyped-def]  # fmt: skip
+def _pack(y, factor, offset, packed, y_frame, y_colour, y_row, height, width, PIXELS: tl.constexpr):
     frame, row = tl.program_id(2).to(tl.int64), tl.program_id(1).to(tl.int64)
     column = tl.program_id(0) * PIXELS + tl.arange(0, PIXELS)
     inside = column < width
@@ -32,7 +32,7 @@ def _pack(y, factor, offset, packed, y_frame, y_colour, y_row, height, width, PI
 
 
 @triton.jit
-def _byte(value):  # type: ignore[no-untyped-def]
+def _byte(value):
     """[-1, 1] to 0 .. 255, halves to the even number."""
     value = tl.minimum(tl.maximum(value, -1.0), 1.0) * 127.5 + 127.5
     whole = tl.floor(value)

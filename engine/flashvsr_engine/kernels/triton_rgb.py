@@ -36,7 +36,22 @@ def conv_rgb(x: Tensor, kernel: Tensor, bias: Tensor, out: Tensor) -> None:
 
 
 @triton.jit
-def _conv_rgb(x, kernel, bias, out, height, width, made, row_padding, x_batch, x_row, x_column, CHANNELS: tl.constexpr, PIXELS: tl.constexpr, ROWS: tl.constexpr):  # type: ignore[no-untyped-def]  # fmt: skip
+def _conv_rgb(
+    x,
+    kernel,
+    bias,
+    out,
+    height,
+    width,
+    made,
+    row_padding,
+    x_batch,
+    x_row,
+    x_column,
+    CHANNELS: tl.constexpr,
+    PIXELS: tl.constexpr,
+    ROWS: tl.constexpr,
+):
     """From row to row: each input row's products go to three output rows, of which two still wait for more."""
     column = tl.program_id(0) * PIXELS + tl.arange(0, PIXELS)
     first, batch = tl.program_id(1) * ROWS, tl.program_id(2).to(tl.int64)
