@@ -48,7 +48,9 @@ def main() -> None:
     same &= np.array_equal(many.finish(), single.finish())
     counts = (many.frames_in, many.frames_out, single.frames_out)
     grown = (process.memory_info().rss - warm) / 1e6
-    print(f"\n{counts[0]} frames in, {counts[1]} and {counts[2]} out, the same: {same}; grown since warm-up: {grown:.1f} MB")
+    print(
+        f"\n{counts[0]} frames in, {counts[1]} and {counts[2]} out, the same: {same}; grown since warm-up: {grown:.1f} MB"
+    )
 
 
 def _frames(count: int) -> Iterator[tuple[int, Pictures]]:
