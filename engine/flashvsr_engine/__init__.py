@@ -12,6 +12,7 @@ from flashvsr_engine.errors import (
     SessionStateError,
     WeightsError,
 )
+from flashvsr_engine.knobs import engine_config
 from flashvsr_engine.noise import FixedNoise
 from flashvsr_engine.plan import Plan
 from flashvsr_engine.session import Session
@@ -31,4 +32,5 @@ __all__ = [
     "Session",
     "SessionStateError",
     "WeightsError",
+    "engine_config",
 ]
