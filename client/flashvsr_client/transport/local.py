@@ -46,6 +46,15 @@ class LocalTransport:
         )
         return InProcessStream(_NumpySession(session), info, self._turn, _translated)
 
+    def plan(self, spec: StreamSpec) -> str:
+        """What a stream would take and how it would be made to fit, for people. Loads the engine, opens nothing.
+
+        Raises :class:`EngineUnavailableError`, and :class:`UsageError` for a wrong option or a stream that cannot fit.
+        """
+        engine = self._loaded()
+        with _translated(), self._turn:
+            return str(engine.plan(width=spec.width, height=spec.height, scale=spec.scale))
+
     def ping(self) -> Sequence[Health]:
         """See :class:`Transport`. Loads the engine."""
         engine = self._loaded()
@@ -83,10 +92,10 @@ def _array(frames: object) -> Frames:
 
 
 def _load(options: LocalOptions) -> FlashVSREngine:
-    from flashvsr_engine import EngineConfig, FlashVSREngine
+    from flashvsr_engine import FlashVSREngine, engine_config
     from flashvsr_engine.devices import keep_freed_memory
 
-    engine = FlashVSREngine.load(EngineConfig(**asdict(options)))
+    engine = FlashVSREngine.load(engine_config(**asdict(options)))
     if engine.device.type == "cpu":
         keep_freed_memory()
     return engine
