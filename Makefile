@@ -4,6 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.ready
 ROOMS := proto engine handler client
+EXTRAS_engine := [fetch]
 TYPED := $(foreach room,$(ROOMS),$(room)/flashvsr_$(room)) train bench tests
 INPUT ?=
 ARGS ?=
@@ -20,7 +21,7 @@ $(STAMP): pyproject.toml constraints.txt $(ROOMS:%=%/pyproject.toml)
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; set PYTHON=...")'
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --upgrade --constraint constraints.txt pip
-	$(BIN)/pip install --quiet --constraint constraints.txt --group dev $(ROOMS:%=--editable ./%)
+	$(BIN)/pip install --quiet --constraint constraints.txt --group dev $(foreach room,$(ROOMS),--editable './$(room)$(EXTRAS_$(room))')
 	@touch $@
 
 demo: setup ## Upscale a clip 4x over a real server; INPUT=file for your own video

@@ -76,6 +76,7 @@ class Network(nn.Module):
 
     def load_weights(self, weights: WeightsNetwork) -> None:
         """Take over the weights of a folder. RuntimeError where its sizes are others."""
+        assert weights.tcdecoder is not None
         for own, loaded in (
             (self.projector, weights.projector),
             (self.dit, weights.dit),

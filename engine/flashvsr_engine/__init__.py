@@ -8,8 +8,12 @@ from flashvsr_engine.errors import (
     DeviceError,
     EngineError,
     FrameError,
+    HubRefusedError,
+    HubUnreachableError,
+    MissingPackageError,
     OutOfMemoryError,
     SessionStateError,
+    StorageError,
     WeightsError,
 )
 from flashvsr_engine.knobs import engine_config
@@ -27,10 +31,14 @@ __all__ = [
     "FixedNoise",
     "FlashVSREngine",
     "FrameError",
+    "HubRefusedError",
+    "HubUnreachableError",
+    "MissingPackageError",
     "OutOfMemoryError",
     "Plan",
     "Session",
     "SessionStateError",
+    "StorageError",
     "WeightsError",
     "engine_config",
 ]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -49,7 +48,7 @@ def save(path: Path, stream: Stream, state: StreamState, signature: str, gives_t
     unfinished = path.with_name(path.name + ".part")
     try:
         save_file(tensors, unfinished, {"flashvsr": json.dumps(about)})
-        os.replace(unfinished, path)
+        unfinished.replace(path)
     except (OSError, SafetensorError) as error:
         unfinished.unlink(missing_ok=True)
         raise CheckpointError(f"{path} cannot be written ({error}); the session goes on as it was.") from error
@@ -101,10 +100,8 @@ def _fill(state: StreamState, tensors: dict[str, Tensor], about: dict[str, Any],
     """Copy a file's tensors into a new state. CheckpointError where they are not those of such a stream."""
 
     def numbered(kind: str) -> list[Tensor]:
-        names = sorted(
-            (name for name in tensors if name.startswith(f"{kind}.")), key=lambda name: int(name[len(kind) + 1 :])
-        )
-        return [tensors[name] for name in names]
+        count = sum(name.startswith(f"{kind}.") for name in tensors)
+        return [tensors[f"{kind}.{i}"] for i in range(count)]
 
     kept = numbered("kv")
     if [t.shape for t in kept] != [t.shape for t in state.kv.tensors()]:
@@ -133,9 +130,8 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
         raise CheckpointError(f"{path} is no complete saved session ({error}).") from error
     about = json.loads(metadata.get("flashvsr", "{}"))
     if about.get("format") != FORMAT:
-        raise CheckpointError(
-            f"{path} is no session saved by this version: format {about.get('format')}, not {FORMAT}."
-        )
+        found = about.get("format")
+        raise CheckpointError(f"{path} is no session saved by this version: format {found}, not {FORMAT}.")
     return about, tensors
 
 

@@ -20,6 +20,8 @@ from flashvsr_engine.session import Session
 from flashvsr_engine.streams import Streams
 from flashvsr_engine.weights import Network, load_network
 
+CPU = torch.device("cpu")
+
 
 class FlashVSREngine:
     """One model on one device. It holds no stream's state: any number of sessions share it, one call at a time."""
@@ -31,7 +33,7 @@ class FlashVSREngine:
         with torch.inference_mode():
             conditioning = network.dit.condition(network.prompt)
         self._network = network
-        self._streams = Streams(config, network, conditioning, Offloaded(network.dit, device), device, dtype)
+        self._streams = Streams(config, network, conditioning, Offloaded(network.dit, device), device, dtype, CPU)
         self._planner = Planner(self._streams)
 
     @classmethod

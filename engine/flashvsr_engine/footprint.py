@@ -41,7 +41,7 @@ class LiveBytes(TorchDispatchMode):
     """Counts the bytes of tensors that are alive, each storage once."""
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.now = 0
         self.peak = 0
         self._known = set[int]()
@@ -104,12 +104,11 @@ def measure(stream: Stream, state: StreamState, live: LiveBytes, resident: int, 
     """
     waiting = Chunk(0).frames_in * state.pending[0:0].new_empty(1, *state.pending.shape[1:]).nbytes
     live.add(resident + state.kv.device_bytes + waiting + (CUDA_LIBRARY_BYTES if device.type == "cuda" else 0))
+    size = state.pending.shape[1:]
     live.know([*stream.tensors(), *state.kv.tensors()])
     with planning_for(device):
         for _ in range(2):
-            frames = torch.empty(
-                Chunk(state.chunks).frames_in, *state.pending.shape[1:], dtype=torch.uint8, device=META
-            )
+            frames = torch.empty(Chunk(state.chunks).frames_in, *size, dtype=torch.uint8, device=META)
             with live:
                 run_chunk(stream, state, frames)
     held = state.kv.device_bytes + waiting + sum(t.nbytes for t in state.on_device())

@@ -7,11 +7,11 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 import numpy.typing as npt
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from flashvsr_engine.errors import FrameError
 from flashvsr_engine.geometry import Geometry
+from flashvsr_engine.kernels.enlarge import enlarge
 
 Frames: TypeAlias = npt.NDArray[Any] | Tensor
 Output = Literal["uint8", "float"]
@@ -30,28 +30,9 @@ def copied(frames: Frames, geometry: Geometry) -> Tensor:
 
 
 def upscale(frames: Tensor, geometry: Geometry) -> Tensor:
-    """LQ frames: uint8 (T, h, w, 3) -> float32 (1, 3, T, H, W) in [-1, 1], bicubic (a = -0.5), padded by reflection.
-
-    The antialiased mode is asked for because it is the one with a = -0.5, as PIL has it; when enlarging, it filters
-    nothing else.
-    """
-    x = frames.permute(0, 3, 1, 2).float().div_(255)
+    """LQ frames: uint8 (T, h, w, 3) -> float32 (1, 3, T, H, W) in [-1, 1], bicubic (a = -0.5), padded by reflection."""
     size = (geometry.out_height, geometry.out_width)
-    x = F.interpolate(x, size=size, mode="bicubic", antialias=True).clamp_(0, 1).mul_(2).sub_(1)
-    for axis, padded in ((2, geometry.padded_height), (3, geometry.padded_width)):
-        if padded > x.shape[axis]:
-            x = x.index_select(axis, _reflected(x.shape[axis], padded, x.device))
-    return x.transpose(0, 1)[None]
-
-
-def _reflected(size: int, padded: int, device: torch.device) -> Tensor:
-    """Indices that continue an axis by reflection, back and forth where the padding is longer than the axis.
-
-    Reflection looks like picture to the network. Replication does not: its streaks made a network that was trained
-    on pictures alone answer with stripes, in the padding and beside it.
-    """
-    index = torch.arange(padded, device=device) % (2 * size - 2)
-    return torch.where(index < size, index, 2 * size - 2 - index)
+    return enlarge(frames, size, (geometry.padded_height, geometry.padded_width))
 
 
 def crop(x: Tensor, geometry: Geometry) -> Tensor:

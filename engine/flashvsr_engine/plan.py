@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 from flashvsr_engine.errors import ConfigError
 from flashvsr_engine.footprint import Footprint
@@ -169,7 +170,7 @@ def _pruned(base: Steps, rungs: list[Rung], fits: Callable[[Steps], bool]) -> li
 
 def _nothing_fits(subject: str, limit: int, tried: list[Rung], peaks: list[int]) -> str:
     least = min(peaks)
-    saved = [before - after for before, after in zip(peaks, peaks[1:], strict=False)]
+    saved = [before - after for before, after in pairwise(peaks)]
     most = max(range(len(saved)), key=saved.__getitem__)
     return (
         f"memory_limit is {format_bytes(limit)}; {subject} needs at least {format_bytes(least)} even with every step"

@@ -126,8 +126,8 @@ class Session:
             return run_chunk(self._stream, self.state, frames)
         except torch.OutOfMemoryError as error:
             raise OutOfMemoryError(
-                f"{self._stream.device} ran out of memory in chunk {self.state.chunks}: close other sessions or programs"
-                " on it, or set memory_limit below what is free."
+                f"{self._stream.device} ran out of memory in chunk {self.state.chunks}: close other sessions or"
+                " programs on it, or set memory_limit below what is free."
             ) from error
 
     def _result(self, made: list[Tensor]) -> Frames:

@@ -38,7 +38,7 @@ class Streams:
     residency: Residency
     device: torch.device
     dtype: torch.dtype
-    host: torch.device = torch.device("cpu")
+    host: torch.device
 
     def stream(self, geometry: Geometry, steps: Steps, noise: NoiseSource, output: Output) -> Stream:
         """A stream, without state."""

@@ -78,7 +78,7 @@ def origins(length: int, tile: int, overlap: int) -> tuple[int, ...]:
         return (0,)
     last = length - tile
     steps = -(-last // (tile - overlap))
-    return tuple(last * i // steps // TOKEN_PIXELS * TOKEN_PIXELS for i in range(steps)) + (last,)
+    return (*(last * i // steps // TOKEN_PIXELS * TOKEN_PIXELS for i in range(steps)), last)
 
 
 def axis_weights(starts: tuple[int, ...], tile: int, length: int) -> list[Tensor]:

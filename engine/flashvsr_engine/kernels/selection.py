@@ -44,7 +44,7 @@ class BlockGrid:
 
 
 def block_means(x: Tensor, block: int) -> Tensor:
-    """Means over each `block` tokens of x (batch, heads, tokens, head_dim): float32 (batch, heads, blocks, head_dim)."""
+    """Means over each `block` tokens of x (batch, heads, tokens, head_dim), float32 (batch, heads, blocks, head_dim)."""
     return x.unflatten(2, (-1, block)).mean(3, dtype=torch.float32)
 
 

@@ -13,12 +13,12 @@ from contextvars import ContextVar
 import torch
 from torch import Tensor
 
-_planned: ContextVar[torch.device] = ContextVar("planned", default=torch.device("cpu"))
+_planned: ContextVar[torch.device | None] = ContextVar("planned", default=None)
 
 
 def target(x: Tensor) -> torch.device:
     """The tensor's device; for a meta tensor the one that it stands for."""
-    return _planned.get() if x.is_meta else x.device
+    return (_planned.get() or x.device) if x.is_meta else x.device
 
 
 @contextmanager

@@ -6,7 +6,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-EPS = 1e-6
+from flashvsr_engine.kernels.norms import EPS, channel_norm_silu, gated_residual, modulated_norm
+
+__all__ = ["EPS", "ChannelNorm", "RMSNorm", "gated_residual", "modulated_norm"]
 
 
 class RMSNorm(nn.Module):
@@ -22,24 +24,12 @@ class RMSNorm(nn.Module):
 
 
 class ChannelNorm(nn.Module):
-    """x / ||x||_2 * sqrt(C) * gamma over axis 1 of (batch, C, frames, height, width)."""
+    """SiLU(x / ||x||_2 * sqrt(C) * gamma) over the last axis, the channels."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
         self.gamma = nn.Parameter(torch.ones(channels, 1, 1, 1))
 
     def forward(self, x: Tensor) -> Tensor:
-        """Returns the input's type."""
-        scale = x.shape[1] ** 0.5
-        return (F.normalize(x.float(), dim=1) * (scale * self.gamma.float())).to(x.dtype)
-
-
-def modulated_norm(x: Tensor, shift: Tensor, scale: Tensor) -> Tensor:
-    """LayerNorm(x) * (1 + scale) + shift, without affine weights; shift and scale are float32 (..., 1, dim)."""
-    normed = F.layer_norm(x.float(), x.shape[-1:], eps=EPS)
-    return torch.addcmul(shift, normed, 1 + scale).to(x.dtype)
-
-
-def gated_residual(x: Tensor, y: Tensor, gate: Tensor) -> Tensor:
-    """x + gate * y; gate is float32 (..., 1, dim)."""
-    return x + (gate * y).to(x.dtype)
+        """Returns the input's type; x, contiguous, may be written over."""
+        return channel_norm_silu(x, self.gamma.flatten())

@@ -10,10 +10,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
-from flashvsr_engine.model.norm import EPS
+from flashvsr_engine.kernels import norms
 from flashvsr_engine.model.windows import to_windows
 
 THETA = 10000.0
@@ -63,13 +62,9 @@ def rotation(head_dim: int, first_latent: int, latents: int, rows: int, columns:
 
 def rotate(x: Tensor, by: Rotation) -> Tensor:
     """Turn the channel pairs (2i, 2i + 1) of x (batch, tokens, heads, head_dim); computed in float32."""
-    cos, sin = by.cos[:, None], by.sin[:, None]
-    even, odd = x.float().unflatten(-1, (-1, 2)).unbind(-1)
-    turned = torch.stack((even * cos - odd * sin, even * sin + odd * cos), dim=-1)
-    return turned.flatten(-2).to(x.dtype)
+    return norms.rotate(x, by.cos, by.sin)
 
 
 def norm_rotate(x: Tensor, weight: Tensor, by: Rotation, out: Tensor) -> None:
     """RMSNorm over all channels of x (batch, tokens, dim), then `rotate`, into (batch, tokens, heads, head_dim)."""
-    normed = F.rms_norm(x.float(), x.shape[-1:], weight.float(), EPS).to(x.dtype)
-    out.copy_(rotate(normed.unflatten(-1, out.shape[2:]), by))
+    norms.norm_rotate(x, weight, by.cos, by.sin, out.shape[2], out)

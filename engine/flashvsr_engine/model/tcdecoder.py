@@ -18,6 +18,11 @@ import torch.nn.functional as F
 from einops import rearrange
 from torch import Tensor, nn
 
+from flashvsr_engine.bands import cut, reach
+from flashvsr_engine.kernels.rgb import conv_rgb
+from flashvsr_engine.model.sweep import Sweep
+from flashvsr_engine.model.tclayers import MemBlock, TGrow, Widen, conv_act_by_rows, conv_by_rows, with_border
+
 FRAMES_PER_LATENT = 4
 PATCH = 8
 LATENT_CHANNELS = 16
@@ -26,6 +31,8 @@ GROWTH = (1, 2, 2)
 _MEM_BLOCKS = (("5", "6", "7"), ("11", "12", "13"), ("17", "18", "19"))
 _GROWS = ("9", "15", "21")
 _WIDENS = ("10", "16", "22")
+REACH = reach((1 + 9 + 1, 9 + 1, 9 + 1, 2))
+"""In latent rows, of all that comes after the first convolution: three convolutions a MemBlock, Widen at its input."""
 
 DecoderMemory = tuple[Tensor, ...]
 """The last input frame of each MemBlock, (batch, channels, height, width)."""
@@ -36,42 +43,6 @@ class TCDecoderSizes:
     """Channels at 1/8, 1/4, 1/2 and full size: 512, 256, 128, 128 as published."""
 
     channels: tuple[int, int, int, int]
-
-
-class MemBlock(nn.Module):
-    """act(conv(cat[x, past]) + x), past being the previous frame of x."""
-
-    def __init__(self, channels: int, slope: float) -> None:
-        super().__init__()
-        self.slope = slope
-        convs = {"0": 2 * channels, "2": channels, "4": channels}
-        self.conv = nn.ModuleDict({key: nn.Conv2d(width, channels, 3, padding=1) for key, width in convs.items()})
-
-    def forward(self, x: Tensor, before: Tensor) -> Tensor:
-        """x: (batch * frames, channels, height, width); before: the frame before these, (batch, ...)."""
-        y = self._act(self.conv["0"](_with_past(x, before)))
-        y = self._act(self.conv["2"](y))
-        return self._act(self.conv["4"](y).add_(x))
-
-    def _act(self, x: Tensor) -> Tensor:
-        return F.leaky_relu(x, self.slope, inplace=True)
-
-
-class TGrow(nn.Module):
-    """A 1x1 convolution to `growth` times the channels, which become `growth` frames."""
-
-    def __init__(self, channels: int, growth: int) -> None:
-        super().__init__()
-        self.growth = growth
-        self.conv = nn.Conv2d(channels, growth * channels, 1, bias=False)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(frames, channels, height, width) -> (growth * frames, channels, height, width)."""
-        y = self.conv(x)
-        if self.growth == 1:
-            return y
-        # Through channels-last, so that one copy leaves the frames in the layout that the convolutions want.
-        return rearrange(y.permute(0, 2, 3, 1), "n h w (f c) -> (n f) h w c", f=self.growth).permute(0, 3, 1, 2)
 
 
 class TCDecoder(nn.Module):
@@ -90,6 +61,18 @@ class TCDecoder(nn.Module):
             self.decoder[_WIDENS[stage]] = _conv(width, wider)
         self.decoder["24"] = _conv(c3, c3)
         self.decoder["26"] = nn.Conv2d(c3, 3, 3, padding=1)
+        self.widen = nn.ModuleList()
+
+    def prepare(self) -> None:
+        """Rewrite the layers as they run fastest, for inference alone: the published names are gone afterwards.
+
+        Convolutions over two frames become one for each frame; growth, enlargement and the convolution after them
+        become one transposed convolution. Sums of products are regrouped, so results change within rounding.
+        """
+        for stage, keys in enumerate(_MEM_BLOCKS):
+            for key in keys:
+                self.decoder[key].prepare()
+            self.widen.append(Widen(self.decoder.pop(_GROWS[stage]), self.decoder.pop(_WIDENS[stage])))
 
     def forward(
         self, latents: Tensor, lq: Tensor, memory: DecoderMemory | None, parts: int = 1
@@ -97,26 +80,62 @@ class TCDecoder(nn.Module):
         """Decode whole latents.
 
         latents: (batch, 16, L, H/8, W/8). lq: (batch, 3, 4L, H, W) in [-1, 1], the frames that the latents stand
-        for. memory: of the call before, None at the start of a stream.
+        for. memory: of the call before, None at the start of a stream. parts: how many bands of rows all that comes
+        after the first convolution is computed in; the result is the same.
         Returns frames (batch, 4L, 3, H, W), in [0, 1] for a decoder that is no residual, and the memory.
         """
-        batch = latents.shape[0]
+        batch, _, _, height, width = lq.shape
+        x = self._first(latents, lq)
+        kept = [_frames_like(x, (batch, *shape)) for shape in self._memory_shapes(*x.shape[2:])]
+        frames = lq.new_empty(batch, lq.shape[2], 3, height, width)
+        bands = cut(x.shape[2], parts, REACH)
+        sweep, done = Sweep(bands[0]), 0
+        for sweep.band in bands:
+            y = self._after_first(x[:, :, sweep.band.start : sweep.band.stop], memory, kept, sweep)
+            frames[:, :, :, done : done + y.shape[2]] = y.unflatten(0, frames.shape[:2])
+            done += y.shape[2]
+        assert done == height, "the bands make the whole frame"
+        return frames, tuple(kept)
+
+    def _first(self, latents: Tensor, lq: Tensor) -> Tensor:
+        """What comes out of the first convolution, (batch * L, channels, H/8, W/8)."""
         condition = rearrange(lq, "b c (n f) (h p) (w q) -> (b n) (c f p q) h w", f=FRAMES_PER_LATENT, p=PATCH, q=PATCH)
         x = torch.cat((condition, rearrange(latents, "b c n h w -> (b n) c h w")), dim=1)
-        x = (torch.tanh(x / 3) * 3).contiguous(memory_format=torch.channels_last)
-        x = self._act(self.decoder["1"](x))
-        x = self._act(self.decoder["3"](x))
-        kept: list[Tensor] = []
+        x = (torch.tanh(x.div_(3)) * 3).contiguous(memory_format=torch.channels_last)
+        return self._act(self.decoder["1"](x))
+
+    def _after_first(self, x: Tensor, memory: DecoderMemory | None, kept: list[Tensor], sweep: Sweep) -> Tensor:
+        """A band through the other layers; puts its rows of the new memory in `kept`."""
+        x = conv_act_by_rows(self.decoder["3"], x, sweep, self.slope)
+        index = 0
         for stage, blocks in enumerate(_MEM_BLOCKS):
             for key in blocks:
-                frames = x.shape[0] // batch
-                before = torch.zeros_like(x[::frames]) if memory is None else memory[len(kept)]
-                kept.append(x[frames - 1 :: frames].clone())
-                x = self.decoder[key](x, before)
-            x = F.interpolate(self.decoder[_GROWS[stage]](x), scale_factor=2.0, mode="nearest")
-            x = self.decoder[_WIDENS[stage]](x)
-        x = self._act(self.decoder["24"](self._act(x)))
-        return rearrange(self.decoder["26"](x), "(b f) c h w -> b f c h w", b=batch), tuple(kept)
+                block, last = self.decoder[key], kept[index]
+                rows, frames = sweep.take(block, x.shape[2]), x.shape[0] // last.shape[0]
+                before = torch.zeros_like(x[::frames]) if memory is None else memory[index][:, :, rows]
+                last[:, :, rows] = x[frames - 1 :: frames]
+                x = block(x, before, sweep)
+                index += 1
+            x = self._widened(stage, x, sweep)
+        return self._coloured(x, sweep)
+
+    def _widened(self, stage: int, x: Tensor, sweep: Sweep) -> Tensor:
+        """To twice the size, the next stage's channels and GROWTH[stage] frames for each."""
+        if self.widen:
+            return self.widen[stage](x, sweep)
+        x = F.interpolate(self.decoder[_GROWS[stage]](x), scale_factor=2.0, mode="nearest")
+        return conv_by_rows(self.decoder[_WIDENS[stage]], x, sweep)
+
+    def _coloured(self, x: Tensor, sweep: Sweep) -> Tensor:
+        x = conv_act_by_rows(self.decoder["24"], self._act(x), sweep, self.slope)
+        last = self.decoder["26"]
+        x, padding = with_border(last, x, sweep)
+        return conv_rgb(x, last.weight, last.bias, padding)
+
+    def _memory_shapes(self, rows: int, columns: int) -> list[tuple[int, int, int]]:
+        """(channels, height, width) of each MemBlock's frames, for latents of rows x columns."""
+        stages = enumerate(self.sizes.channels[: len(_MEM_BLOCKS)])
+        return [(width, rows << n, columns << n) for n, width in stages for _ in _MEM_BLOCKS[n]]
 
     def _act(self, x: Tensor) -> Tensor:
         return F.leaky_relu(x, self.slope, inplace=True)
@@ -126,11 +145,8 @@ def _conv(channels: int, out: int) -> nn.Conv2d:
     return nn.Conv2d(channels, out, 3, padding=1, bias=False)
 
 
-def _with_past(x: Tensor, before: Tensor) -> Tensor:
-    """cat[x, past] over the channels: beside each frame its predecessor, beside a row's first the one before it."""
-    past = torch.cat((before[:1], x[:-1]))
-    past[:: x.shape[0] // before.shape[0]] = before
-    return torch.cat((x, past), dim=1)
+def _frames_like(x: Tensor, shape: tuple[int, ...]) -> Tensor:
+    return torch.empty(shape, dtype=x.dtype, device=x.device, memory_format=torch.channels_last)
 
 
 def tcdecoder_sizes(shapes: dict[str, Sequence[int]]) -> TCDecoderSizes:

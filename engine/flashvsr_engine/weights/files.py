@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import pickle
 from pathlib import Path
 
@@ -12,18 +11,21 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from flashvsr_engine.errors import WeightsError
+from flashvsr_engine.weights.storage import digest
 
 
-def read_tensors(path: Path, sha256: str | None = None) -> dict[str, Tensor]:
+def read_tensors(path: Path, sha256: str | None = None, shapes_only: bool = False) -> dict[str, Tensor]:
     """All tensors of a .safetensors file or a pickled state dict; a bare pickled tensor has the name "prompt".
 
-    WeightsError when the file is missing, cut off, of another kind, or has another SHA-256 than expected.
+    shapes_only: they come without values, on the meta device. WeightsError when the file is missing, cut off, of
+    another kind, or has another SHA-256 than expected.
     """
     if not path.is_file():
         raise WeightsError(f"{path} is missing; expected a file of the weights folder.")
     if sha256 is not None:
         _check_digest(path, sha256)
-    content = _read_safetensors(path) if path.suffix == ".safetensors" else _read_pickle(path)
+    device = "meta" if shapes_only else "cpu"
+    content = _read_safetensors(path, device) if path.suffix == ".safetensors" else _read_pickle(path, device)
     if isinstance(content, Tensor):
         return {"prompt": content}
     if not isinstance(content, dict) or not all(isinstance(value, Tensor) for value in content.values()):
@@ -31,18 +33,19 @@ def read_tensors(path: Path, sha256: str | None = None) -> dict[str, Tensor]:
     return content
 
 
-def _read_safetensors(path: Path) -> object:
+def _read_safetensors(path: Path, device: str) -> object:
     try:
-        return load_file(path)
+        tensors = load_file(path)  # mapped into memory, so that values which nobody reads cost nothing
+        return {name: tensor.to(device) for name, tensor in tensors.items()}
     except (SafetensorError, OSError, ValueError) as error:
         raise WeightsError(f"{path} is no complete safetensors file ({error}); fetch it again.") from error
 
 
-def _read_pickle(path: Path) -> object:
+def _read_pickle(path: Path, device: str) -> object:
     try:
-        return torch.load(path, map_location="cpu", weights_only=True)
+        return torch.load(path, map_location=device, weights_only=True)
     except pickle.UnpicklingError as error:
-        raise WeightsError(f"{path} holds more than tensors and is not read for safety ({_first(error)}).") from error
+        raise WeightsError(f"{path} is no checkpoint of tensors alone, so it is not read ({_first(error)}).") from error
     except (RuntimeError, OSError, EOFError, ValueError, KeyError) as error:
         raise WeightsError(f"{path} is no complete checkpoint ({_first(error)}); fetch it again.") from error
 
@@ -52,7 +55,6 @@ def _first(error: Exception) -> str:
 
 
 def _check_digest(path: Path, expected: str) -> None:
-    with path.open("rb") as file:
-        found = hashlib.file_digest(file, "sha256").hexdigest()
+    found = digest(path)
     if found != expected:
         raise WeightsError(f"{path} has SHA-256 {found}; expected {expected}: fetch it again.")

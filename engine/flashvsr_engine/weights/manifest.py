@@ -9,9 +9,11 @@ from pathlib import Path
 
 from flashvsr_engine.errors import WeightsError
 from flashvsr_engine.model import ProjectorVersion
+from flashvsr_engine.weights.storage import written
 
 FILE_NAME = "manifest.json"
 PARTS = ("dit", "projector", "tcdecoder", "prompt")
+OPTIONAL_PARTS = ("vae",)
 PUBLISHED_FILES = {
     "dit": "diffusion_pytorch_model_streaming_dmd.safetensors",
     "projector": "LQ_proj_in.ckpt",
@@ -25,9 +27,10 @@ class Manifest:
     """Facts about a weights folder.
 
     version: rule of the LQ projector; the file does not say it, and the wrong one makes ghosts. files: part -> file
-    name. sha256: file name -> digest, checked at loading where given. head_dim: of the DiT. max_local_range: the
-    widest attention that the model was trained with; a wider request is narrowed to it. residual: the decoder's
-    output is added to the upscaled input. decoder_slope: leaky slope of the decoder's activations.
+    name; the part "vae" may be absent. sha256: file name -> digest, checked at loading where given. head_dim: of the
+    DiT. max_local_range: the widest attention that the model was trained with; a wider request is narrowed to it.
+    residual: the decoder's output is added to the upscaled input. decoder_slope: leaky slope of the decoder's
+    activations. source: where the files come from, such as "JunhaoZhuang/FlashVSR-v1.1@<commit>".
     """
 
     version: ProjectorVersion | None = None
@@ -38,10 +41,13 @@ class Manifest:
     max_local_range: int | None = None
     residual: bool = False
     decoder_slope: float = 0.0
+    source: str | None = None
 
     def write(self, folder: Path) -> None:
-        """Write it into a folder."""
-        (folder / FILE_NAME).write_text(json.dumps(asdict(self), indent=2) + "\n")
+        """Write it into a folder, in one step. StorageError when that is impossible."""
+        content = {name: value for name, value in asdict(self).items() if value is not None or name != "source"}
+        with written(folder / FILE_NAME) as part:
+            part.write_text(json.dumps(content, indent=2) + "\n")
 
 
 def read_manifest(folder: Path) -> Manifest:
@@ -71,6 +77,7 @@ def _check_types(path: Path, content: dict[str, object]) -> None:
         "max_local_range": (int, type(None)),
         "residual": bool,
         "decoder_slope": (int, float),
+        "source": (str, type(None)),
     }
     for name, kind in kinds.items():
         if name in content and not isinstance(content[name], kind):
@@ -78,5 +85,10 @@ def _check_types(path: Path, content: dict[str, object]) -> None:
     if content.get("version") not in ("1.0", "1.1", None):
         raise WeightsError(f"{path}: version is {content['version']!r}; allowed: '1.0', '1.1'.")
     files = content.get("files")
-    if isinstance(files, dict) and set(files) != set(PARTS):
-        raise WeightsError(f"{path}: files names {', '.join(sorted(files))}; expected {', '.join(PARTS)}.")
+    if isinstance(files, dict) and not set(PARTS) <= set(files) <= {*PARTS, *OPTIONAL_PARTS}:
+        expected = f"{', '.join(PARTS)}, and {', '.join(OPTIONAL_PARTS)} if it is there"
+        raise WeightsError(f"{path}: files names {', '.join(sorted(files))}; expected {expected}.")
+    for name in ("files", "sha256"):
+        entries = content.get(name, {})
+        if isinstance(entries, dict) and not all(isinstance(value, str) for value in entries.values()):
+            raise WeightsError(f"{path}: {name} has a value that is no text.")

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 import torch
 from flashvsr_engine import ConfigError, EngineConfig
@@ -30,7 +32,7 @@ def test_tiles_cover_the_frame_and_overlap_enough(case: tuple[TileGrid, int, int
         assert starts[0] == 0
         assert starts[-1] + tile == length
         assert all(start % 16 == 0 for start in starts)
-        assert all(after - before <= tile - overlap for before, after in zip(starts, starts[1:], strict=False))
+        assert all(after - before <= tile - overlap for before, after in pairwise(starts))
 
 
 @given(grids())

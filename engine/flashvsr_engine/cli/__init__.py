@@ -1,0 +1,5 @@
+"""The `flashvsr-engine` command."""
+
+from flashvsr_engine.cli.main import main
+
+__all__ = ["main"]

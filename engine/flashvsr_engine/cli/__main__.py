@@ -1,0 +1,5 @@
+"""`python -m flashvsr_engine.cli`."""
+
+from flashvsr_engine.cli.main import main
+
+main()
