@@ -136,6 +136,9 @@ class _OwnPlace:
         y = F.scaled_dot_product_attention(q, k, v)
         return rearrange(y, "(b n) h (s t) d -> b h (s n t) d", n=self._places, t=WINDOW_TOKENS)
 
+    def cross(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+        return F.scaled_dot_product_attention(q, k, v)
+
 
 def _scale(module: nn.Module, by: float) -> None:
     assert isinstance(module.weight, Tensor)

@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from flashvsr_engine.errors import ConfigError
+from flashvsr_engine.kernels import Backend, CrossBackend
 from flashvsr_engine.memory import parse_bytes
 from flashvsr_engine.model import ProjectorVersion
 
 Mode = Literal["tiny", "tiny-long", "full"]
 Precision = Literal["auto", "bf16", "fp16", "fp32"]
 ColorFix = Literal["adain", "wavelet", "none"]
-Backend = Literal["auto", "torch"]
 
 SCALES = (2, 3, 4)
 TILE_SIZES = (32, 1024)
@@ -54,6 +54,7 @@ class AttentionConfig:
     local_range: int = 11
     block_kv: int = 128
     backend: Backend = "auto"
+    cross_backend: CrossBackend = "auto"
 
     def __post_init__(self) -> None:
         _require_range("sparse_ratio", self.sparse_ratio, 0.01, 1000)
@@ -63,6 +64,7 @@ class AttentionConfig:
         _require_range("local_range", self.local_range, 1, 1001)
         require("block_kv", self.block_kv, (128, 64))
         require("backend", self.backend, get_args(Backend))
+        require("cross_backend", self.cross_backend, get_args(CrossBackend))
 
     @property
     def kv_slices(self) -> int:

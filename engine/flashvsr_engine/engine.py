@@ -48,8 +48,9 @@ class FlashVSREngine:
         network = load_network(config.weights, config.version, full=config.mode == "full")
         for part in network.parts():
             part.to(device=device, dtype=dtype)
+        network.projector.prepare()
         if network.tcdecoder is not None:
-            network.tcdecoder.to(memory_format=torch.channels_last)
+            network.tcdecoder.to(memory_format=torch.channels_last).prepare()
         return cls(config, replace(network, prompt=network.prompt.to(device)), device, dtype)
 
     @property

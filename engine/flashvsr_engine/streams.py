@@ -30,7 +30,10 @@ M = TypeVar("M", bound=nn.Module)
 
 @dataclass(frozen=True, slots=True)
 class Streams:
-    """What the streams of one engine share. `host`: where tensors go that leave the device."""
+    """What the streams of one engine share.
+
+    host: where tensors go that leave the device. planned: what a meta device stands for.
+    """
 
     config: EngineConfig
     network: Network
@@ -39,6 +42,7 @@ class Streams:
     device: torch.device
     dtype: torch.dtype
     host: torch.device
+    planned: torch.device | None = None
 
     def stream(self, geometry: Geometry, steps: Steps, noise: NoiseSource, output: Output) -> Stream:
         """A stream, without state."""
@@ -48,7 +52,7 @@ class Streams:
             network=self.network,
             residency=self.residency,
             conditioning=self.conditioning,
-            attention=SparseAttention(self._block_grid(tiles), self.device),
+            attention=self._attention(tiles),
             noise=noise,
             color_fix=self.config.color_fix,
             output=output,
@@ -82,13 +86,18 @@ class Streams:
             context=tuple((k.to(META), v.to(META)) for k, v in self.conditioning.context),
         )
         counted = Counted(live, weight_bytes(self.network.dit))
-        return replace(self, network=network, conditioning=conditioning, residency=counted, device=META, host=META)
+        return replace(self, network=network, conditioning=conditioning, residency=counted, device=META, host=META, planned=self.device)
 
     @property
     def local_range(self) -> int:
         """The configured range, narrowed to what the model was trained with."""
         asked, trained = self.config.attention.local_range, self.network.manifest.max_local_range
         return asked if trained is None else min(asked, trained)
+
+    def _attention(self, tiles: TileGrid) -> SparseAttention:
+        asked, head_dim = self.config.attention, self.network.dit.sizes.head_dim
+        grid, device = self._block_grid(tiles), self.planned or self.device
+        return SparseAttention(grid, device, asked.backend, self.dtype, head_dim, asked.cross_backend)
 
     def _block_grid(self, tiles: TileGrid) -> BlockGrid:
         attention = self.config.attention

@@ -14,7 +14,7 @@ from safetensors import safe_open
 
 HERE = Path(__file__).parent
 WEIGHTS = HERE / "weights"
-NAMES = ("tiny_256x384", "tiny_block64_256x256", "tinylong_color_128x896")
+NAMES = ("tiny_256x384", "tiny_block64_256x256", "tinylong_color_128x896", "full_128x256")
 
 
 @dataclass(frozen=True)

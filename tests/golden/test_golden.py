@@ -50,9 +50,9 @@ def test_stages(monkeypatch: pytest.MonkeyPatch) -> None:
     latents: list[torch.Tensor] = []
     forward = type(engine._network.tcdecoder).forward
 
-    def seeing(self, z, lq, memory):  # type: ignore[no-untyped-def]
+    def seeing(self, z, *rest):  # type: ignore[no-untyped-def]
         latents.append(z)
-        return forward(self, z, lq, memory)
+        return forward(self, z, *rest)
 
     monkeypatch.setattr(SparseAttention, "select", recording)
     monkeypatch.setattr(type(engine._network.tcdecoder), "forward", seeing)

@@ -2,33 +2,92 @@
 
 from __future__ import annotations
 
+from typing import Protocol
+
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
-from flashvsr_engine.kernels.block_sparse import block_sparse_attention
+from flashvsr_engine.kernels.backends import Backend, CrossBackend, resolve, resolve_dense
+from flashvsr_engine.kernels.block_sparse import TorchAttention, empty_output
+from flashvsr_engine.kernels.dense import dense_attention
 from flashvsr_engine.kernels.selection import QUERY_BLOCK, BlockGrid, block_means, select_blocks
 
 
-class SparseAttention:
-    """The attention of one stream: its grid, with the local mask built once on the stream's device."""
+class Kernel(Protocol):
+    """One implementation of block-sparse attention."""
 
-    def __init__(self, grid: BlockGrid, device: torch.device) -> None:
+    def attend(self, q: Tensor, k: Tensor, v: Tensor, mask: Tensor, k_means: Tensor) -> Tensor:
+        """See `block_sparse.block_sparse_attention`; k_means: float32 means of the key blocks."""
+
+    def scratch_bytes(self, q: Tensor, k: Tensor) -> int:
+        """Bytes that `attend` allocates beside its output, at most."""
+
+
+class SparseAttention:
+    """The attention of one stream: its grid, its kernels, and the local mask, built once.
+
+    backend, cross_backend: the names of those in use, for self-attention and for `cross`. Several of different backends may live in one process.
+    """
+
+    def __init__(
+        self,
+        grid: BlockGrid,
+        device: torch.device,
+        backend: Backend = "auto",
+        dtype: torch.dtype = torch.float32,
+        head_dim: int = 128,
+        cross_backend: CrossBackend = "auto",
+    ) -> None:
         self.grid = grid
+        self.backend = resolve(backend, device, dtype, head_dim)
+        self.cross_backend = resolve_dense(cross_backend, device, dtype, head_dim)
         self._local = grid.local_mask(device)
+        self._kernel = _kernel(self.backend, grid.block_kv, device, dtype, head_dim)
 
     def __call__(self, q: Tensor, k: Tensor, v: Tensor, k_means: Tensor | None) -> Tensor:
-        """See `block_sparse_attention`."""
-        if q.is_meta:
-            return torch.empty_like(q)
+        """Attention over the blocks that `select` keeps.
+
+        q (batch, heads, tokens, head_dim); k, v (batch, heads, keys, head_dim): whole slices in window order, any
+        strides with the last 1; k_means float32 (batch, heads, key blocks, head_dim), of `block_means`. Returns q's
+        shape, in memory (batch, tokens, heads, head_dim). Meta tensors are planned: the same bytes are allocated.
+        """
         assert k_means is not None
-        return block_sparse_attention(q, k, v, self.select(q, k_means), self.grid.block_kv)
+        mask = self.select(q, k_means)
+        if q.is_meta:
+            return self._planned(q, k)
+        return self._kernel.attend(q, k, v, mask, k_means)
+
+    def cross(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+        """Dense attention, to the prompt; see `dense_attention`."""
+        return dense_attention(q, k, v, self.cross_backend)
 
     def select(self, q: Tensor, k_means: Tensor) -> Tensor:
-        """See `select_blocks`."""
-        return select_blocks(block_means(q, QUERY_BLOCK), k_means, self.grid, self._local)
+        """The mask of kept blocks; see `select_blocks`."""
+        local = self._local.to("meta") if q.is_meta else self._local
+        return select_blocks(block_means(q, QUERY_BLOCK), k_means, self.grid, local)
+
+    def _planned(self, q: Tensor, k: Tensor) -> Tensor:
+        """Kernels do not run on meta tensors and what they read off the mask is unknown there: their bytes instead."""
+        scratch = torch.empty(self._kernel.scratch_bytes(q, k), dtype=torch.uint8, device=q.device)
+        out = empty_output(q)
+        del scratch
+        return out
 
 
-def dense_attention(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-    """softmax(q k^T / sqrt(head_dim)) v, all (batch, heads, tokens, head_dim)."""
-    return torch.empty_like(q) if q.is_meta else F.scaled_dot_product_attention(q, k, v)
+def _kernel(name: str, block_kv: int, device: torch.device, dtype: torch.dtype, head_dim: int) -> Kernel:
+    """Kernels are imported when they are used: not every machine has their packages."""
+    if name == "torch":
+        return TorchAttention(block_kv)
+    if name == "flex":
+        from flashvsr_engine.kernels.flex import FlexAttention
+
+        return FlexAttention(block_kv)
+    capability = torch.cuda.get_device_capability(device)
+    if name == "triton-int8":
+        from flashvsr_engine.kernels.triton_int8 import TritonInt8Attention
+
+        return TritonInt8Attention(block_kv, capability, head_dim)
+    assert name == "triton", f"no kernel for the backend {name}"
+    from flashvsr_engine.kernels.triton_attention import TritonAttention
+
+    return TritonAttention(block_kv, capability, dtype, head_dim)

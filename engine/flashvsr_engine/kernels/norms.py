@@ -77,9 +77,14 @@ def gated_residual_affine_norm(
     return x, normed
 
 
-def norm_rotate(
-    x: Tensor, weight: Tensor, cos: Tensor, sin: Tensor, heads: int, out: Tensor | None = None
-) -> Tensor:
+def rms_norm(x: Tensor, weight: Tensor) -> Tensor:
+    """x / rms(x) * weight over the last axis, in float32; on CUDA torch's own kernel, which rounds once, at its end."""
+    if fused(x):
+        return F.rms_norm(x, x.shape[-1:], weight.to(x.dtype), EPS)
+    return F.rms_norm(x.float(), x.shape[-1:], weight.float(), EPS).to(x.dtype)
+
+
+def norm_rotate(x: Tensor, weight: Tensor, cos: Tensor, sin: Tensor, heads: int, out: Tensor | None = None) -> Tensor:
     """RMSNorm over the whole width, then the channel pairs (2i, 2i + 1) of each head turned by the tokens' angles.
 
     x: (batch, tokens, dim), of any strides but 1 over the width. weight: (dim,). cos, sin: float32 (tokens,

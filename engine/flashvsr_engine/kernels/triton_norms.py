@@ -75,9 +75,7 @@ def channel_norm_silu(x: Tensor, gamma: Tensor) -> None:
     assert x.is_contiguous()
     dim = x.shape[-1]
     width = triton.next_power_of_2(dim)
-    _channel_norm_silu[(x.numel() // dim,)](
-        x, gamma, dim, dim**0.5, _NORM_FLOOR, WIDTH=width, num_warps=_warps(width)
-    )
+    _channel_norm_silu[(x.numel() // dim,)](x, gamma, dim, dim**0.5, _NORM_FLOOR, WIDTH=width, num_warps=_warps(width))
 
 
 def _warps(width: int) -> int:

@@ -15,9 +15,7 @@ def pack(y: Tensor, factor: Tensor, offset: Tensor, packed: Tensor) -> None:
     assert y.stride(3) == 1
     assert packed.is_contiguous()
     grid = (triton.cdiv(width, _PIXELS), height, frames)
-    _pack[grid](
-        y, factor, offset, packed, *y.stride()[:3], height, width, PIXELS=_PIXELS, num_warps=4
-    )
+    _pack[grid](y, factor, offset, packed, *y.stride()[:3], height, width, PIXELS=_PIXELS, num_warps=4)
 
 
 @triton.jit

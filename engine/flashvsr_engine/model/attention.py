@@ -6,7 +6,6 @@ from typing import Protocol
 
 from torch import Tensor, nn
 
-from flashvsr_engine.kernels import dense_attention
 from flashvsr_engine.model.norm import RMSNorm
 from flashvsr_engine.model.rope import Rotation, norm_rotate
 
@@ -29,6 +28,9 @@ class Attend(Protocol):
 
         k_means: float32 (batch, heads, key blocks, head_dim), what `Window.close` gave.
         """
+
+    def cross(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+        """The same over all keys, of the prompt."""
 
 
 class SelfAttention(nn.Module):
@@ -60,11 +62,11 @@ class CrossAttention(nn.Module):
         """Keys and values (1, heads, length, head_dim) of an embedded prompt (1, length, dim)."""
         return self._split(self.norm_k(self.k(prompt))), self._split(self.v(prompt))
 
-    def forward(self, x: Tensor, context: tuple[Tensor, Tensor]) -> Tensor:
+    def forward(self, x: Tensor, context: tuple[Tensor, Tensor], attend: Attend) -> Tensor:
         """x: (batch, tokens, dim)."""
         q = self._split(self.norm_q(self.q(x)))
         k, v = (t.expand(x.shape[0], -1, -1, -1) for t in context)
-        return self.o(join(dense_attention(q, k, v)))
+        return self.o(join(attend.cross(q, k, v)))
 
     def _split(self, x: Tensor) -> Tensor:
         return x.unflatten(-1, (self.heads, -1)).transpose(1, 2)

@@ -11,8 +11,15 @@ import torch.nn.functional as F
 from einops import rearrange
 from torch import Tensor, nn
 
+from flashvsr_engine.kernels.linear import linear_gelu
+from flashvsr_engine.kernels.norms import (
+    gated_residual,
+    gated_residual_affine_norm,
+    gated_residual_norm,
+    modulated_norm,
+)
 from flashvsr_engine.model.attention import Attend, CrossAttention, SelfAttention, Window, join
-from flashvsr_engine.model.norm import EPS, gated_residual, modulated_norm
+from flashvsr_engine.model.norm import EPS
 from flashvsr_engine.model.rope import Rotation
 from flashvsr_engine.model.windows import from_windows, to_windows
 
@@ -83,13 +90,13 @@ class Block(nn.Module):
         attend: Attend,
         parts: Sequence[slice],
     ) -> Tensor:
-        """x: (batch, tokens, dim) in window order. Written in place where `parts` cuts the tokens in several."""
+        """x: (batch, tokens, dim) in window order. May be written over."""
         shift, scale, gate, *feed_forward = modulation
         attended = self._attended(x, shift, scale, positions, window, attend, parts)
         if len(parts) == 1:
-            return self._rest(x, attended, gate, context, *feed_forward)
+            return self._rest(x, attended, gate, context, attend, *feed_forward)
         for part in parts:
-            x[:, part] = self._rest(x[:, part], attended[:, part], gate, context, *feed_forward)
+            x[:, part] = self._rest(x[:, part], attended[:, part], gate, context, attend, *feed_forward)
         return x
 
     def _attended(
@@ -119,14 +126,16 @@ class Block(nn.Module):
         attended: Tensor,
         gate: Tensor,
         context: tuple[Tensor, Tensor],
+        attend: Attend,
         shift_m: Tensor,
         scale_m: Tensor,
         gate_m: Tensor,
     ) -> Tensor:
         """What follows self-attention, each token by itself."""
-        x = gated_residual(x, self.self_attn.o(attended), gate)
-        x = x + self.cross_attn(self.norm3(x), context)
-        return gated_residual(x, self.ffn(modulated_norm(x, shift_m, scale_m)), gate_m)
+        norm3, (widen, _, narrow) = self.norm3, self.ffn
+        x, y = gated_residual_affine_norm(x, self.self_attn.o(attended), gate, norm3.weight, norm3.bias)
+        x, y = gated_residual_norm(x, self.cross_attn(y, context, attend), None, shift_m, scale_m)
+        return gated_residual(x, narrow(linear_gelu(y, widen.weight, widen.bias)), gate_m)
 
 
 class Head(nn.Module):

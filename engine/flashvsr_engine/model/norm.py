@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
-from flashvsr_engine.kernels.norms import EPS, channel_norm_silu, gated_residual, modulated_norm
+from flashvsr_engine.kernels.norms import EPS, channel_norm_silu, rms_norm
 
-__all__ = ["EPS", "ChannelNorm", "RMSNorm", "gated_residual", "modulated_norm"]
+__all__ = ["EPS", "ChannelNorm", "RMSNorm"]
 
 
 class RMSNorm(nn.Module):
@@ -20,7 +19,7 @@ class RMSNorm(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Any leading axes; returns the input's type."""
-        return F.rms_norm(x.float(), x.shape[-1:], self.weight.float(), EPS).to(x.dtype)
+        return rms_norm(x, self.weight)
 
 
 class ChannelNorm(nn.Module):

@@ -137,7 +137,9 @@ class LQProjector(nn.Module):
         hidden = _layer(torch.cat((past.conv1, x), dim=1), self.conv1, self.norm1, own)
         features = _layer(torch.cat((past.conv2, hidden), dim=1), self.conv2, self.norm2, rows)
         last_x, last_hidden = x[:, -CONTEXT_FRAMES:], hidden[:, -CONTEXT_FRAMES:]
-        kept = ProjectorMemory(last_x[:, :, rows.within(own.grown())].clone(), last_hidden[:, :, rows.within(own)].clone())
+        kept = ProjectorMemory(
+            last_x[:, :, rows.within(own.grown())].clone(), last_hidden[:, :, rows.within(own)].clone()
+        )
         return features, kept
 
     def _independent_clips(self, x: Tensor, rows: Rows) -> Tensor:

@@ -1,6 +1,6 @@
 """The fused elementwise kernels against their twins, on any device that Triton has, its interpreter's CPU included.
 
-    TRITON_INTERPRET=1 python -m tests.unit.engine.norm_checks
+TRITON_INTERPRET=1 python -m tests.unit.engine.norm_checks
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The kernels at the decoder's end against plain torch, on any device that Triton has, its interpreter included.
 
-    TRITON_INTERPRET=1 python -m tests.unit.engine.picture_checks
+TRITON_INTERPRET=1 python -m tests.unit.engine.picture_checks
 """
 
 from __future__ import annotations
