@@ -13,7 +13,7 @@ import numpy as np
 from flashvsr_client.chunks import Frames
 from flashvsr_client.config import LocalOptions
 from flashvsr_client.errors import EngineUnavailableError, InputError, UsageError
-from flashvsr_client.transport.base import Health, StreamInfo, StreamSpec
+from flashvsr_client.transport.base import AttentionBackend, Health, StreamInfo, StreamSpec
 from flashvsr_client.transport.inprocess import InProcessStream
 
 if TYPE_CHECKING:
@@ -54,6 +54,15 @@ class LocalTransport:
         engine = self._loaded()
         with _translated(), self._turn:
             return str(engine.plan(width=spec.width, height=spec.height, scale=spec.scale))
+
+    def attention(self) -> Sequence[AttentionBackend]:
+        """Which implementations of attention this machine has, and why not the others. Loads the engine."""
+        engine = self._loaded()
+        return [
+            AttentionBackend(f"{kind} {one.name}", one.about, one.reason, one.chosen)
+            for kind, known in engine.attention_backends().items()
+            for one in known
+        ]
 
     def ping(self) -> Sequence[Health]:
         """See :class:`Transport`. Loads the engine."""
