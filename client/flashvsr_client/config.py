@@ -96,3 +96,4 @@ class LocalOptions:
     local_range: int = 11
     attention_mode: str = "block_sparse_attention"
     attention_backend: str = "auto"
+    cross_backend: str = "auto"

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from typing import Final, get_args
 
-from flashvsr_engine.config import SCALES, TILE_OVERLAPS, TILE_SIZES, Backend, ColorFix, Mode, Precision
+from flashvsr_engine.config import SCALES, TILE_OVERLAPS, TILE_SIZES, ColorFix, Mode, Precision
+from flashvsr_engine.kernels import Backend, CrossBackend
 from flashvsr_engine.knob import Knob
 from flashvsr_engine.model import ProjectorVersion
 
@@ -205,8 +206,18 @@ KNOBS: Final = (
         "auto",
         choices=get_args(Backend),
         ours=True,
-        picture="The same to within rounding.",
+        picture="The same to within rounding; triton-int8 rounds products of queries and keys to 8 bits.",
         speed="Which implementation of attention; auto is the fastest that is exact.",
         memory="Kernels need less than plain torch.",
+    ),
+    Knob(
+        "cross_backend",
+        "word",
+        "auto",
+        choices=get_args(CrossBackend),
+        ours=True,
+        picture="The same to within rounding; sageattention rounds products of queries and keys to 8 bits.",
+        speed="Which implementation of the attention to the prompt.",
+        memory=SAME,
     ),
 )

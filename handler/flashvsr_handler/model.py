@@ -19,7 +19,7 @@ SHARE_OF_FREE: Final = 0.8
 ENGINE_SETTINGS: Final = (
     *("weights", "version", "mode", "device", "precision", "memory_limit", "color_fix", "seed"),
     *("tiled_dit", "tile_size", "tile_overlap", "tiled_vae", "unload_dit", "adaptive_batch_size"),
-    *("sparse_ratio", "kv_ratio", "local_range", "attention_mode", "attention_backend"),
+    *("sparse_ratio", "kv_ratio", "local_range", "attention_mode", "attention_backend", "cross_backend"),
 )
 """Those that are the engine's knobs, under the same names."""
 

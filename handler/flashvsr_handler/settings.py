@@ -45,6 +45,7 @@ class Settings:
     local_range: int = 11
     attention_mode: str = "block_sparse_attention"
     attention_backend: str = "auto"
+    cross_backend: str = "auto"
     seed: int = 0
     warm_up: bool = True
     """Run the engine once, on a small picture, before the model says that it is ready."""

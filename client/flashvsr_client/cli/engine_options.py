@@ -59,6 +59,7 @@ def engine_options(command: Callable[..., None]) -> Callable[..., None]:
         _option("--local-range", type=int, help="9 (sharper) or 11 (steadier)."),
         _option("--attention-mode", help="block_sparse_attention or sparse_sage_attention.", metavar="MODE"),
         _option("--attention-backend", help="Which implementation of it.", metavar="NAME"),
+        _option("--cross-backend", help="Which implementation of attention to the prompt.", metavar="NAME"),
     ]
     for option in reversed(options):
         command = option(command)

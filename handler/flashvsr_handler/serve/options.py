@@ -89,6 +89,7 @@ def _add_engine(group: argparse._ArgumentGroup) -> None:
     add("--local-range", type=int, help="9 (sharper) or 11 (steadier)")
     add("--attention-mode", help="block_sparse_attention or sparse_sage_attention")
     add("--attention-backend", help="which implementation of it")
+    add("--cross-backend", help="which implementation of attention to the prompt")
     add("--seed", type=int, help="of the noise")
 
 
