@@ -1,8 +1,11 @@
 """How fast the engine is on this machine, in steady state, and what it holds.
 
     python -m bench.engine --size 160x96 --scale 4 --precision bf16
+    python -m bench.engine --weights published --size 352x192 --block-kv 64 --stages --parity
 
 prints one row of bench/RESULTS.md. Frames are random, uint8 in and out; the first chunk and one more are warm-up.
+`--weights published` makes random weights of the published sizes. `--stages` then profiles some chunks more, and
+`--parity` runs the float32 reference on the same weights beside it.
 """
 
 from __future__ import annotations
@@ -18,12 +21,15 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from flashvsr_engine import EngineConfig, FlashVSREngine
-from flashvsr_engine.devices import keep_freed_memory
+from flashvsr_engine import AttentionConfig, EngineConfig, FlashVSREngine
+from flashvsr_engine.config import Precision
+from flashvsr_engine.devices import keep_freed_memory, resolve_device
+from flashvsr_engine.geometry import Geometry
+from flashvsr_engine.kernels.backends import Backend
 
-HEADER = (
-    "| size out | weights | precision | device | fps | ms per 8 frames | first frame s | state MB | peak MB | commit |"
-)
+from bench import ceilings, published
+from bench.parity import parity
+from bench.stages import stages
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,37 +83,90 @@ def commit() -> str:
 
 
 def main() -> None:
-    """Parse the options, measure, print a row."""
+    """Parse the options, measure, print tables."""
+    options = _options()
+    width, height = (int(side) for side in options.size.split("x"))
+    engine = _engine(options, options.precision, options.backend)
+    if engine.device.type == "cpu" and not options.give_back:
+        keep_freed_memory()  # as the server does
+    result = measure(engine, width, height, options.chunks)
+    cells = {
+        "size out": f"{width * options.scale}x{height * options.scale}",
+        "weights": engine.name,
+        "mode": options.mode,
+        "mask": options.block_kv,
+        "precision": str(engine.dtype).removeprefix("torch."),
+        "device": f"{device_name(engine.device)}, torch {torch.__version__}",
+        "fps": f"{result.fps:.1f}",
+        "ms per 8 frames": f"{result.chunk_seconds * 1000:.1f}",
+        "first frame s": f"{result.first_frame_seconds:.2f}",
+        "state MB": f"{result.state_bytes / 1e6:.0f}",
+        "peak MB": f"{result.peak_bytes / 1e6:.0f}",
+        "commit": commit(),
+    }
+    _print_table(list(cells), [list(cells.values())])
+    if options.stages:
+        _print_stages(engine, width, height, options)
+    if options.parity:
+        frames = np.random.default_rng(1).integers(0, 256, (33, height, width, 3), dtype=np.uint8)
+        found = parity(engine, _engine(options, "fp32", "torch"), frames)
+        row = [f"{found.psnr:.1f}", f"{found.same_masks_psnr:.1f}", f"{found.agreement:.4f}"]
+        _print_table(["PSNR to float32, dB", "with its masks, dB", "pairs in common"], [row])
+
+
+def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--size", default="160x96", help="of the input, WIDTHxHEIGHT")
     parser.add_argument("--scale", type=int, default=4)
-    parser.add_argument("--weights", default="builtin")
+    parser.add_argument("--weights", default="builtin", help="builtin, published (random) or a folder")
     parser.add_argument("--version", default=None)
     parser.add_argument("--precision", default="auto")
     parser.add_argument("--device", default="auto")
     parser.add_argument("--mode", default="tiny")
+    parser.add_argument("--block-kv", type=int, default=128)
+    parser.add_argument("--backend", default="auto")
+    parser.add_argument("--seed", type=int, default=0, help="of the random weights")
     parser.add_argument("--chunks", type=int, default=6)
     parser.add_argument("--give-back", action="store_true", help="give freed memory back, unlike the server")
-    options = parser.parse_args()
-    width, height = (int(side) for side in options.size.split("x"))
-    names = ("weights", "version", "precision", "device", "mode", "scale")
-    engine = FlashVSREngine.load(EngineConfig(**{name: getattr(options, name) for name in names}))
-    if engine.device.type == "cpu" and not options.give_back:
-        keep_freed_memory()  # as the server does
-    result = measure(engine, width, height, options.chunks)
-    cells = [
-        f"{width * options.scale}x{height * options.scale}",
-        engine.name,
-        str(engine.dtype).removeprefix("torch."),
-        device_name(engine.device),
-        f"{result.fps:.1f}",
-        f"{result.chunk_seconds * 1000:.0f}",
-        f"{result.first_frame_seconds:.2f}",
-        f"{result.state_bytes / 1e6:.0f}",
-        f"{result.peak_bytes / 1e6:.0f}",
-        commit(),
-    ]
-    print(HEADER + "\n| " + " | ".join(["---"] * len(cells)) + " |\n| " + " | ".join(cells) + " |")
+    parser.add_argument("--stages", action="store_true", help="also where the time goes")
+    parser.add_argument("--parity", action="store_true", help="also how near the float32 reference is")
+    return parser.parse_args()
+
+
+def _engine(options: argparse.Namespace, precision: Precision, backend: Backend) -> FlashVSREngine:
+    config = EngineConfig(
+        weights="builtin" if options.weights == "published" else options.weights,
+        version=options.version,
+        device=options.device,
+        mode=options.mode,
+        scale=options.scale,
+        precision=precision,
+        attention=AttentionConfig(block_kv=options.block_kv, backend=backend),
+    )
+    if options.weights != "published":
+        return FlashVSREngine.load(config)
+    made = published.network(options.mode == "full", resolve_device(config.device), options.seed)
+    return FlashVSREngine.of(config, made)
+
+
+def _print_stages(engine: FlashVSREngine, width: int, height: int, options: argparse.Namespace) -> None:
+    frames = np.random.default_rng(0).integers(0, 256, (25, height, width, 3), dtype=np.uint8)
+    session = engine.open(width, height)
+    session.push(frames)
+    spent = stages(engine, lambda: session.push(frames[:8]), options.chunks)
+    asked = ceilings.work(Geometry(width, height, options.scale)) if options.weights == "published" else {}
+    rows = []
+    for name, ms in spent.items():
+        rate = f"{asked[name] / ms / 1e9:.0f}" if name in asked and ms and options.mode != "full" else ""
+        rows.append([name, f"{ms:.2f}", rate])
+    rows.append(["a large product", "", f"{ceilings.product_rate(engine.device, engine.dtype) / 1e12:.3g}"])
+    _print_table(["stage", "ms per 8 frames", "TFLOP/s"], rows)
+    print(f"\nA large copy: {ceilings.copy_rate(engine.device) / 1e12:.3g} TB/s, read and written.")
+
+
+def _print_table(names: list[str], rows: list[list[str]]) -> None:
+    for cells in (names, ["---"] * len(names), *rows):
+        print("| " + " | ".join(str(cell) for cell in cells) + " |")
 
 
 if __name__ == "__main__":

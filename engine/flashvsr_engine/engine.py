@@ -44,9 +44,14 @@ class FlashVSREngine:
         WeightsError unless every tensor of the files is used and every parameter filled; DeviceError when the
         device is absent.
         """
+        resolve_device(config.device)  # an absent device is told before gigabytes are read
+        return cls.of(config, load_network(config.weights, config.version, full=config.mode == "full"))
+
+    @classmethod
+    def of(cls, config: EngineConfig, network: Network) -> FlashVSREngine:
+        """An engine of modules that are there already; they are moved, cast and rewritten for inference in place."""
         device = resolve_device(config.device)
         dtype = resolve_dtype(config.precision, device)
-        network = load_network(config.weights, config.version, full=config.mode == "full")
         for part in network.parts():
             part.to(device=device, dtype=dtype)
         network.projector.prepare()
