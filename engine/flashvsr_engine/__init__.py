@@ -16,6 +16,7 @@ from flashvsr_engine.errors import (
     StorageError,
     WeightsError,
 )
+from flashvsr_engine.knobs import engine_config
 from flashvsr_engine.noise import FixedNoise
 from flashvsr_engine.plan import Plan
 from flashvsr_engine.session import Session
@@ -39,4 +40,5 @@ __all__ = [
     "SessionStateError",
     "StorageError",
     "WeightsError",
+    "engine_config",
 ]

@@ -12,6 +12,7 @@ from flashvsr_engine.config import EngineConfig, require, require_seed
 from flashvsr_engine.devices import resolve_device, resolve_dtype
 from flashvsr_engine.frames import Output
 from flashvsr_engine.geometry import Geometry
+from flashvsr_engine.kernels import Availability, availability
 from flashvsr_engine.noise import CounterNoise, NoiseSource
 from flashvsr_engine.plan import Plan
 from flashvsr_engine.planner import Planner
@@ -62,6 +63,10 @@ class FlashVSREngine:
     def name(self) -> str:
         """Name and version of the weights, such as "builtin 1.1"."""
         return f"{self._network.manifest.name} {self._network.version}"
+
+    def attention_backends(self) -> dict[str, list[Availability]]:
+        """Implementations of the attentions "sparse" and "dense": which there are here, and why not the others."""
+        return availability(self.device, self.dtype, self._network.dit.sizes.head_dim)
 
     def plan(self, width: int, height: int, scale: int | None = None) -> Plan:
         """Sizes, memory and schedule of a stream; nothing is allocated.

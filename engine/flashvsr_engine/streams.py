@@ -86,7 +86,15 @@ class Streams:
             context=tuple((k.to(META), v.to(META)) for k, v in self.conditioning.context),
         )
         counted = Counted(live, weight_bytes(self.network.dit))
-        return replace(self, network=network, conditioning=conditioning, residency=counted, device=META, host=META, planned=self.device)
+        return replace(
+            self,
+            network=network,
+            conditioning=conditioning,
+            residency=counted,
+            device=META,
+            host=META,
+            planned=self.device,
+        )
 
     @property
     def local_range(self) -> int:
@@ -149,4 +157,5 @@ def _on_meta(module: M) -> M:
     twins: dict[int, Tensor] = {
         id(p): nn.Parameter(torch.empty_like(p, device=META), requires_grad=False) for p in module.parameters()
     }
+    twins |= {id(buffer): torch.empty_like(buffer, device=META) for buffer in module.buffers()}
     return copy.deepcopy(module, twins)

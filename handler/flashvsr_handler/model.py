@@ -8,7 +8,7 @@ from typing import Final, cast
 import numpy as np
 import psutil  # type: ignore[import-untyped]
 import torch
-from flashvsr_engine import EngineConfig, FlashVSREngine
+from flashvsr_engine import FlashVSREngine, engine_config
 from flashvsr_engine.devices import keep_freed_memory
 
 from flashvsr_handler.protocols import Engine
@@ -16,6 +16,12 @@ from flashvsr_handler.settings import Settings
 
 WARM_UP_SIDE: Final = 32
 SHARE_OF_FREE: Final = 0.8
+ENGINE_SETTINGS: Final = (
+    *("weights", "version", "mode", "device", "precision", "memory_limit", "color_fix", "seed"),
+    *("tiled_dit", "tile_size", "tile_overlap", "tiled_vae", "unload_dit", "adaptive_batch_size"),
+    *("sparse_ratio", "kv_ratio", "local_range", "attention_mode", "attention_backend", "cross_backend"),
+)
+"""Those that are the engine's knobs, under the same names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,15 +39,10 @@ def load(settings: Settings, gpu: int | None) -> LoadedModel:
     Raises the engine's ConfigError, WeightsError or DeviceError.
     """
     assigned = settings.device == "auto" and gpu is not None and gpu >= 0 and torch.cuda.is_available()
-    config = EngineConfig(
-        weights=settings.weights,
-        version=settings.version or None,  # type: ignore[arg-type]
-        mode=settings.mode,  # type: ignore[arg-type]  # checked by EngineConfig
-        precision=settings.precision,  # type: ignore[arg-type]
-        device=f"cuda:{gpu}" if assigned else settings.device,
-        color_fix=settings.color_fix,  # type: ignore[arg-type]
-        seed=settings.seed,
-    )
+    chosen = {name: getattr(settings, name) for name in ENGINE_SETTINGS}
+    if assigned:
+        chosen["device"] = f"cuda:{gpu}"
+    config = engine_config(**chosen)
     free = _free_bytes(config.device)
     engine = FlashVSREngine.load(config)
     if engine.device.type == "cpu":

@@ -17,7 +17,10 @@ class SettingsError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """The handler's settings. Names are those of the file; ``FLASHVSR_MAX_SESSIONS`` overrides ``max_sessions``."""
+    """The handler's settings. Names are those of the file; ``FLASHVSR_MAX_SESSIONS`` overrides ``max_sessions``.
+
+    From weights to seed they are the engine's knobs, explained in docs/parameters.md; the engine checks their values.
+    """
 
     weights: str = "builtin"
     """"builtin" or a folder of weights."""
@@ -27,7 +30,22 @@ class Settings:
     device: str = "auto"
     """"auto" is the GPU that TorchServe assigns to the model, else the CPU."""
     precision: str = "auto"
+    memory_limit: str = "none"
+    """What one stream and the weights may take of the device: a size, "auto", or "none": sessions are admitted by what
+    is left of state_bytes_budget."""
+    tiled_dit: bool = False
+    tile_size: int = 256
+    tile_overlap: int = 24
+    tiled_vae: bool = False
+    unload_dit: bool = False
+    adaptive_batch_size: bool = False
     color_fix: str = "adain"
+    sparse_ratio: float = 2.0
+    kv_ratio: float = 3.0
+    local_range: int = 11
+    attention_mode: str = "block_sparse_attention"
+    attention_backend: str = "auto"
+    cross_backend: str = "auto"
     seed: int = 0
     warm_up: bool = True
     """Run the engine once, on a small picture, before the model says that it is ready."""

@@ -15,6 +15,7 @@ import click
 from flashvsr_client.client import Client
 from flashvsr_client.config import DEFAULT_SERVER
 from flashvsr_client.errors import ClientError
+from flashvsr_client.transport.local import LocalTransport
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +38,10 @@ def doctor(*, server: str) -> int:
         click.echo(str(finding))
     encoder, java, gpu = encoders(), java_runtime(), gpus()
     remote = engine("server", Client(server))
-    local = engine("local engine", Client.local())
-    for finding in (encoder, java, gpu, remote, local):
+    here = LocalTransport()
+    attention = list(backends(here))
+    local = engine("local engine", Client(transport=here))
+    for finding in (encoder, java, gpu, remote, local, *attention):
         click.echo(str(finding))
     return 0 if encoder.ok and (remote.ok or local.ok) else 1
 
@@ -93,6 +96,20 @@ def gpus() -> Finding:
         if answer.returncode == 0 and answer.stdout.strip():
             return Finding(True, "gpu", "; ".join(line.split(" (UUID")[0] for line in answer.stdout.splitlines()))
     return Finding(False, "gpu", "none seen by nvidia-smi: everything runs on the CPU, slowly")
+
+
+def backends(transport: LocalTransport) -> Iterator[Finding]:
+    """What the engine in this process could attend with; nothing where there is no engine, which is said elsewhere."""
+    try:
+        known = transport.attention()
+    except ClientError:
+        return
+    for one in known:
+        if one.missing is None:
+            detail = f"{one.about} (auto takes it)" if one.chosen else one.about
+            yield Finding(True, one.name, detail)
+        else:
+            yield Finding(False, one.name, one.missing)
 
 
 def engine(subject: str, client: Client) -> Finding:

@@ -69,6 +69,17 @@ class Health:
     state_bytes_budget: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class AttentionBackend:
+    """One implementation of attention in an engine. ``missing`` is why it cannot be used here, None if it can."""
+
+    name: str
+    about: str
+    missing: str | None
+    chosen: bool
+    """Whether the engine takes it by itself."""
+
+
 class Stream(Protocol):
     """One clip on its way. One thread submits and flushes, another one receives; ``close`` may come from any."""
 

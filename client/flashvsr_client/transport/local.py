@@ -13,7 +13,7 @@ import numpy as np
 from flashvsr_client.chunks import Frames
 from flashvsr_client.config import LocalOptions
 from flashvsr_client.errors import EngineUnavailableError, InputError, UsageError
-from flashvsr_client.transport.base import Health, StreamInfo, StreamSpec
+from flashvsr_client.transport.base import AttentionBackend, Health, StreamInfo, StreamSpec
 from flashvsr_client.transport.inprocess import InProcessStream
 
 if TYPE_CHECKING:
@@ -45,6 +45,24 @@ class LocalTransport:
             model=engine.name,
         )
         return InProcessStream(_NumpySession(session), info, self._turn, _translated)
+
+    def plan(self, spec: StreamSpec) -> str:
+        """What a stream would take and how it would be made to fit, for people. Loads the engine, opens nothing.
+
+        Raises :class:`EngineUnavailableError`, and :class:`UsageError` for a wrong option or a stream that cannot fit.
+        """
+        engine = self._loaded()
+        with _translated(), self._turn:
+            return str(engine.plan(width=spec.width, height=spec.height, scale=spec.scale))
+
+    def attention(self) -> Sequence[AttentionBackend]:
+        """Which implementations of attention this machine has, and why not the others. Loads the engine."""
+        engine = self._loaded()
+        return [
+            AttentionBackend(f"{kind} {one.name}", one.about, one.reason, one.chosen)
+            for kind, known in engine.attention_backends().items()
+            for one in known
+        ]
 
     def ping(self) -> Sequence[Health]:
         """See :class:`Transport`. Loads the engine."""
@@ -83,10 +101,10 @@ def _array(frames: object) -> Frames:
 
 
 def _load(options: LocalOptions) -> FlashVSREngine:
-    from flashvsr_engine import EngineConfig, FlashVSREngine
+    from flashvsr_engine import FlashVSREngine, engine_config
     from flashvsr_engine.devices import keep_freed_memory
 
-    engine = FlashVSREngine.load(EngineConfig(**asdict(options)))
+    engine = FlashVSREngine.load(engine_config(**asdict(options)))
     if engine.device.type == "cpu":
         keep_freed_memory()
     return engine

@@ -30,7 +30,7 @@ def conv_act(x: Tensor, weight: Tensor, bias: Tensor | None, padding: Padding, s
     if not torch.is_grad_enabled():
         if _in_cudnn(x, slope):
             return torch.cudnn_convolution_relu(x, weight, bias, _ONE, padding, _ONE, 1)
-        if _in_onednn(x):
+        if x.device.type == "cpu" and _in_onednn(x.dtype):
             fused = torch.ops.mkldnn._convolution_pointwise
             return fused(x, weight, bias, padding, _ONE, _ONE, 1, "leaky_relu", [slope], "")
     return F.leaky_relu(conv2d(x, weight, bias, padding), slope, inplace=True)
@@ -73,7 +73,10 @@ def _in_cudnn(x: Tensor, slope: float) -> bool:
     return slope == 0 and x.is_cuda and torch.backends.cudnn.is_available()
 
 
-def _in_onednn(x: Tensor) -> bool:
-    if x.device.type != "cpu" or not torch.backends.mkldnn.is_available():
+def _in_onednn(dtype: torch.dtype) -> bool:
+    """Whether oneDNN computes in the type on this processor."""
+    if not torch.backends.mkldnn.is_available():
         return False
-    return x.dtype is torch.float32 or (x.dtype is torch.bfloat16 and torch.ops.mkldnn._is_mkldnn_bf16_supported())
+    if dtype is torch.bfloat16:
+        return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
+    return dtype is torch.float32 or bool(torch.ops.mkldnn._is_mkldnn_fp16_supported())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -34,8 +34,8 @@ def parse(arguments: Sequence[str] | None, environment: Mapping[str, str]) -> Op
     Raises :class:`ServeError` for a setting that is not allowed; argparse exits with code 2 for a wrong option.
     """
     given = vars(_parser().parse_args(arguments))
-    names = ("weights", "version", "mode", "device", "precision", "color_fix", "max_sessions", "idle_timeout_s")
-    chosen: dict[str, Any] = {name: given[name] for name in names if given[name] is not None}
+    names = [field.name for field in fields(Settings)]
+    chosen: dict[str, Any] = {name: given[name] for name in names if given.get(name) is not None}
     rest = {name: value for name, value in environment.items() if name.removeprefix(PREFIX).lower() not in chosen}
     try:
         settings = Settings.read({**default_config()["handler"], **chosen}, rest)
@@ -57,19 +57,40 @@ def _parser() -> argparse.ArgumentParser:
     add("--host", default="127.0.0.1", help="address to listen on (default: %(default)s; nothing here asks who calls)")
     add("--grpc-port", type=_port, default=7070, help="gRPC, and the next for its management; 0 = any free")
     add("--http-port", type=_port, default=8080, help="HTTP, and the next two for management and metrics; 0 = any free")
-    add("--weights", help="builtin, or a folder of weights")
-    add("--weights-version", dest="version", help="1.0 or 1.1, for a folder whose manifest does not say it")
-    add("--mode", help="tiny or tiny-long")
-    add("--device", help="auto (every GPU, else the CPU), cpu, cuda:0, ...")
-    add("--precision", help="auto, bf16, fp16 or fp32")
-    add("--color-fix", help="adain, wavelet or none")
     add("--max-sessions", type=int, help="open at one time, for each model")
     add("--idle-timeout", type=float, dest="idle_timeout_s", metavar="SECONDS", help="silent sessions are closed after")
     add("--run-dir", type=Path, help="where configuration, sockets and logs go (default: a temporary directory)")
     add("--startup-timeout", type=float, default=600, dest="startup_timeout_s", metavar="SECONDS")
     add("--drain-timeout", type=float, default=30, dest="drain_timeout_s", metavar="SECONDS")
     add("--log-level", choices=("quiet", "warn", "info"), default="quiet", help="of TorchServe on stderr")
+    _add_engine(parser.add_argument_group("engine", "explained in docs/parameters.md"))
     return parser
+
+
+def _add_engine(group: argparse._ArgumentGroup) -> None:
+    """Those settings that are the engine's knobs."""
+    add = group.add_argument
+    add("--weights", "--model-dir", metavar="DIR", help="builtin, or a folder of weights")
+    add("--weights-version", dest="version", help="1.0 or 1.1, for a folder whose manifest does not say it")
+    add("--mode", help="tiny, tiny-long or full")
+    add("--device", help="auto (every GPU, else the CPU), cpu, cuda:0, ...")
+    add("--precision", help="auto, bf16, fp16 or fp32")
+    add("--memory-limit", metavar="SIZE", help="of one stream with the weights: 8GiB, auto or none")
+    switch = argparse.BooleanOptionalAction
+    add("--tiled-dit", action=switch, help="work in tiles of the picture")
+    add("--tile-size", type=int, help="32 to 1024 pixels of the input")
+    add("--tile-overlap", type=int, help="8 to 512 pixels of the input")
+    add("--tiled-vae", action=switch, help="decode in bands of the picture")
+    add("--unload-dit", action=switch, help="keep the DiT's weights in host memory while decoding")
+    add("--adaptive-batch-size", action=switch, help="as many tiles at once as fit")
+    add("--color-fix", help="adain, wavelet or none")
+    add("--sparse-ratio", type=float, help="1.5 (faster) to 2.0 (steadier)")
+    add("--kv-ratio", type=float, help="1.0 (less memory) to 3.0")
+    add("--local-range", type=int, help="9 (sharper) or 11 (steadier)")
+    add("--attention-mode", help="block_sparse_attention or sparse_sage_attention")
+    add("--attention-backend", help="which implementation of it")
+    add("--cross-backend", help="which implementation of attention to the prompt")
+    add("--seed", type=int, help="of the noise")
 
 
 def _port(text: str) -> int:

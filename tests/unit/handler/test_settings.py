@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import pytest
+from flashvsr_engine import EngineConfig, engine_config
+from flashvsr_engine.knobs import KNOBS
 from flashvsr_handler.archive import default_config
+from flashvsr_handler.model import ENGINE_SETTINGS
 from flashvsr_handler.settings import Settings, SettingsError
 
 
@@ -18,6 +21,20 @@ def test_the_environment_overrides_the_file() -> None:
     assert (settings.max_sessions, settings.idle_timeout_s, settings.device) == (7, 5.0, "cpu")
     assert not settings.warm_up
     assert settings.models == ("a", "b")
+
+
+def test_the_engines_knobs_are_settings_with_the_engines_defaults() -> None:
+    own = {"memory_limit": "none", "version": ""}  # a server admits by bytes; a file cannot say None
+    known = {knob.alias or knob.name: knob.default for knob in KNOBS if knob.name != "scale"}
+    assert {name: getattr(Settings(), name) for name in ENGINE_SETTINGS} == known | own
+    config = engine_config(**{name: getattr(Settings(), name) for name in ENGINE_SETTINGS})
+    assert config == EngineConfig(memory_limit=None)
+
+
+def test_the_environment_says_what_the_communitys_tool_says() -> None:
+    settings = Settings.read({"color_fix": True}, {"FLASHVSR_TILED_DIT": "True", "FLASHVSR_KV_RATIO": "1"})
+    config = engine_config(**{name: getattr(settings, name) for name in ENGINE_SETTINGS})
+    assert (config.color_fix, config.tiled_dit, config.attention.kv_slices) == ("adain", True, 1)
 
 
 @pytest.mark.parametrize(

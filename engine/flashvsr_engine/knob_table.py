@@ -1,0 +1,223 @@
+"""Every choice that the faces of this project offer, under the names of the community's tool, in one table.
+
+Names and ranges are those of ComfyUI-FlashVSR_Ultra_Fast and of the `infer_video.py` made from it. The ranges are
+narrower than what `EngineConfig` takes: they are what the published model was tried with.
+"""
+
+from __future__ import annotations
+
+from typing import Final, get_args
+
+from flashvsr_engine.config import SCALES, TILE_OVERLAPS, TILE_SIZES, ColorFix, Mode, Precision
+from flashvsr_engine.kernels import Backend, CrossBackend
+from flashvsr_engine.knob import Knob
+from flashvsr_engine.model import ProjectorVersion
+
+KEY_BLOCKS: Final = {"block_sparse_attention": 128, "sparse_sage_attention": 64}
+"""Tokens of a block of keys, by attention mode: the published code's, and SageAttention's."""
+
+SAME: Final = "The same."
+
+KNOBS: Final = (
+    Knob(
+        "mode",
+        "word",
+        "tiny",
+        choices=get_args(Mode),
+        picture="tiny-long is the same as tiny; full decodes with the Wan VAE, which is nearer to the training target.",
+        speed="tiny is fastest, tiny-long a little slower, full the slowest.",
+        memory="tiny-long decodes one latent at a time and needs less; full needs the most.",
+    ),
+    Knob(
+        "scale",
+        "integer",
+        4,
+        choices=SCALES,
+        theirs=2,
+        picture="The model was trained for 4.",
+        speed="Time grows with the output's pixels.",
+        memory="So does memory.",
+    ),
+    Knob(
+        "tiled_dit",
+        "flag",
+        False,
+        theirs=True,
+        picture="Each tile attends to itself alone, so the picture changes; borders are blended.",
+        speed="Slower: what overlaps is computed twice.",
+        memory="The DiT works on a tile at a time; what it keeps of the past grows with the overlap.",
+    ),
+    Knob(
+        "tile_size",
+        "integer",
+        256,
+        low=TILE_SIZES[0],
+        high=TILE_SIZES[1],
+        picture="Pixels of the input. Larger tiles see more and have fewer borders.",
+        speed="Larger tiles waste less on overlap.",
+        memory="Smaller tiles need less.",
+    ),
+    Knob(
+        "tile_overlap",
+        "integer",
+        24,
+        low=TILE_OVERLAPS[0],
+        high=TILE_OVERLAPS[1],
+        picture="Pixels of the input, at most half of tile_size. More hides the borders better.",
+        speed="More is slower.",
+        memory="More takes more.",
+    ),
+    Knob(
+        "tiled_vae",
+        "flag",
+        False,
+        theirs=True,
+        picture="The same: the decoder works in bands about tile_size high, with all that they need around them.",
+        speed="A little slower.",
+        memory="The decoder needs less.",
+    ),
+    Knob(
+        "unload_dit",
+        "flag",
+        False,
+        picture=SAME,
+        speed="Slower: the DiT's weights travel to the device for every chunk.",
+        memory="They are in host memory while the decoder works.",
+    ),
+    Knob(
+        "adaptive_batch_size",
+        "flag",
+        False,
+        picture="The same to within rounding.",
+        speed="With tiled_dit: as many tiles at once as fit, which keeps a GPU busy.",
+        memory="Takes what is left of memory_limit.",
+    ),
+    Knob(
+        "precision",
+        "word",
+        "auto",
+        choices=get_args(Precision),
+        theirs="bf16",
+        picture="fp32 is exact; bf16 and fp16 round. auto: bf16 where the device computes in it, else fp32.",
+        speed="bf16 and fp16 are faster on devices that compute in them.",
+        memory="bf16 and fp16 take half of fp32.",
+    ),
+    Knob(
+        "device",
+        "text",
+        "auto",
+        theirs="cuda:0",
+        picture="The same to within rounding.",
+        speed="auto is the first CUDA device, else the CPU; or cpu, cuda:0, cuda:1 and so on.",
+        memory="That of the device counts.",
+    ),
+    Knob(
+        "color_fix",
+        "word",
+        "adain",
+        choices=get_args(ColorFix),
+        theirs=True,
+        spellings=dict.fromkeys(("true", "1"), "adain") | dict.fromkeys(("false", "0"), "none"),
+        picture="adain (true) ties each frame's mean and spread of colour to the input's, wavelet its coarse bands.",
+        speed="wavelet is slower than adain, none (false) is free.",
+        memory="wavelet takes a few copies of the output frames.",
+    ),
+    Knob(
+        "sparse_ratio",
+        "number",
+        2.0,
+        low=1.5,
+        high=2.0,
+        picture="Less attends to fewer blocks: 2.0 is steadier.",
+        speed="1.5 is faster.",
+        memory=SAME,
+    ),
+    Knob(
+        "kv_ratio",
+        "number",
+        3.0,
+        low=1.0,
+        high=3.0,
+        picture="How many chunks of the past are seen; the whole part counts. More is steadier in time.",
+        speed="Less is faster.",
+        memory="The KV cache, most of what a stream keeps, grows with it.",
+    ),
+    Knob(
+        "local_range",
+        "integer",
+        11,
+        choices=(9, 11),
+        picture="9 is sharper, 11 steadier. A model that was trained with less, as builtin, keeps to that.",
+        speed=SAME,
+        memory=SAME,
+    ),
+    Knob(
+        "attention_mode",
+        "word",
+        "block_sparse_attention",
+        choices=tuple(KEY_BLOCKS),
+        theirs="sparse_sage_attention",
+        picture="block_sparse_attention is the published one; sparse_sage_attention has key blocks half as wide.",
+        speed="sparse_sage_attention attends to half the keys and is faster.",
+        memory=SAME,
+    ),
+    Knob(
+        "model_dir",
+        "text",
+        "builtin",
+        theirs="/app/models",
+        alias="weights",
+        picture="builtin, or a folder with the published files: another model, another picture.",
+        speed="builtin is small and fast.",
+        memory="builtin is small.",
+    ),
+    Knob(
+        "seed",
+        "integer",
+        0,
+        low=0,
+        high=(1 << 64) - 1,
+        picture="Another seed, other fine texture; the same seed, the same picture.",
+        speed=SAME,
+        memory=SAME,
+    ),
+    Knob(
+        "memory_limit",
+        "size",
+        "auto",
+        ours=True,
+        picture="The same as long as the steps that leave it so suffice; `--plan` says.",
+        speed="A stream that would take more works in smaller steps, and no smaller than needed.",
+        memory="What weights and one stream may take of the device; auto is what is free, none is no limit.",
+    ),
+    Knob(
+        "version",
+        "word",
+        None,
+        choices=get_args(ProjectorVersion),
+        ours=True,
+        picture="Of the weights. The wrong one makes ghosts; left out, it is read from the folder's manifest.",
+        speed=SAME,
+        memory=SAME,
+    ),
+    Knob(
+        "attention_backend",
+        "word",
+        "auto",
+        choices=get_args(Backend),
+        ours=True,
+        picture="The same to within rounding; triton-int8 rounds products of queries and keys to 8 bits.",
+        speed="Which implementation of attention; auto is the fastest that is exact.",
+        memory="Kernels need less than plain torch.",
+    ),
+    Knob(
+        "cross_backend",
+        "word",
+        "auto",
+        choices=get_args(CrossBackend),
+        ours=True,
+        picture="The same to within rounding; sageattention rounds products of queries and keys to 8 bits.",
+        speed="Which implementation of the attention to the prompt.",
+        memory=SAME,
+    ),
+)
