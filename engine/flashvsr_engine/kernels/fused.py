@@ -10,7 +10,7 @@ from flashvsr_engine.kernels.target import target
 
 
 def fused(x: Tensor) -> bool:
-    """Whether x goes through a kernel: on CUDA, or planned for it. Not where a gradient is wanted: kernels give none."""
+    """Whether x goes through a kernel: on CUDA, or planned for it, unless a gradient is wanted."""
     if torch.is_grad_enabled() and x.requires_grad:
         return False
     device = target(x)
