@@ -49,7 +49,8 @@ def main() -> None:
     counts = (many.frames_in, many.frames_out, single.frames_out)
     grown = (process.memory_info().rss - warm) / 1e6
     print(
-        f"\n{counts[0]} frames in, {counts[1]} and {counts[2]} out, the same: {same}; grown since warm-up: {grown:.1f} MB"
+        f"\n{counts[0]} frames in, {counts[1]} and {counts[2]} out, the same: {same};"
+        f" grown since warm-up: {grown:.1f} MB"
     )
 
 

@@ -40,11 +40,11 @@ def resolve_device(name: str) -> torch.device:
 def resolve_dtype(precision: Precision, device: torch.device) -> torch.dtype:
     """The type that weights and activations have; "auto" is bf16 where the device computes in it, else float32."""
     if precision == "auto":
-        precision = "bf16" if _computes_bf16(device) else "fp32"
+        precision = "bf16" if computes_bf16(device) else "fp32"
     return _DTYPES[precision]
 
 
-def _computes_bf16(device: torch.device) -> bool:
+def computes_bf16(device: torch.device) -> bool:
     """Whether bf16 is arithmetic of the device, not an emulation."""
     if device.type == "cuda":
         return torch.cuda.get_device_capability(device) >= (8, 0)

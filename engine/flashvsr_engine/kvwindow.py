@@ -33,8 +33,10 @@ class ChunkWindows:
         self._buffers = [(self.empty(spec.capacity), self.empty(spec.capacity)) for _ in range(count)]
         beside = spec.on_host and cache.device.type == "cuda"
         self._copies = torch.cuda.Stream(cache.device) if beside else None
-        if self._copies and self._buffers:
-            self._fetch(0)
+        if self._copies:  # what the chunk before stored must have arrived, and the buffers' memory be free
+            self._copies.wait_stream(torch.cuda.current_stream(cache.device))
+            if self._buffers:
+                self._fetch(0)
 
     def __getitem__(self, layer: int) -> LayerWindow:
         return LayerWindow(self, layer)

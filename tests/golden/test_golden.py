@@ -5,7 +5,9 @@ from __future__ import annotations
 import pytest
 import torch
 from flashvsr_engine import FixedNoise, FlashVSREngine
+from flashvsr_engine.devices import computes_bf16
 from flashvsr_engine.kernels import SparseAttention
+from flashvsr_engine.model import TCDecoder
 from safetensors.torch import load_file
 
 from tests.golden.golden_case import HERE, NAMES, read
@@ -27,6 +29,7 @@ def test_tiny_and_tiny_long_make_the_same_picture() -> None:
     torch.testing.assert_close(*outputs, rtol=0, atol=1e-5)
 
 
+@pytest.mark.skipif(not computes_bf16(torch.device("cpu")), reason="this processor only imitates bfloat16, slowly")
 def test_bfloat16_stays_near() -> None:
     """Block selection is chaotic, so the bound is on the bulk of the values, not on the worst."""
     case = read("tiny_256x384")
@@ -44,18 +47,21 @@ def test_stages(monkeypatch: pytest.MonkeyPatch) -> None:
     select = SparseAttention.select
 
     def recording(self: SparseAttention, q: torch.Tensor, k_means: torch.Tensor) -> torch.Tensor:
-        masks.append(select(self, q, k_means))
-        return masks[-1]
+        mask = select(self, q, k_means)
+        if not mask.is_meta:  # a plan
+            masks.append(mask)
+        return mask
 
     latents: list[torch.Tensor] = []
-    forward = type(engine._network.tcdecoder).forward
+    forward = TCDecoder.forward
 
     def seeing(self, z, *rest):  # type: ignore[no-untyped-def]
-        latents.append(z)
+        if not z.is_meta:
+            latents.append(z)
         return forward(self, z, *rest)
 
     monkeypatch.setattr(SparseAttention, "select", recording)
-    monkeypatch.setattr(type(engine._network.tcdecoder), "forward", seeing)
+    monkeypatch.setattr(TCDecoder, "forward", seeing)
     session = engine.open(96, 64, noise=FixedNoise(case.noise))
     session.push(case.frames)
     # Three layers a chunk. The ring has four slots: chunk 2 writes slice 4 over slice 0, the recorded order is by age.

@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
+from typing import cast
 
 import torch
 from torch import nn
 
-from flashvsr_engine.config import AttentionConfig
+from flashvsr_engine.config import EngineConfig, Mode
+from flashvsr_engine.engine import FlashVSREngine
 from flashvsr_engine.geometry import Geometry
 from flashvsr_engine.model import ProjectorVersion
-from flashvsr_engine.plan import make_plan
-from flashvsr_engine.schedule import CHUNK_LATENTS
 from flashvsr_engine.weights import Network, WeightsFolder, load_network, open_folder
 
 EXAMPLE = Geometry(480, 270, 4)
-DECODE_LATENTS = {"tiny": CHUNK_LATENTS, "tiny-long": 1}
-"""Mode -> latents that are decoded at once, as the engine has it."""
 
 
 def describe(weights: str, version: ProjectorVersion | None = None) -> Iterator[str]:
@@ -29,14 +26,14 @@ def describe(weights: str, version: ProjectorVersion | None = None) -> Iterator[
         yield f"from {folder.manifest.source}"
     yield from _files(folder, network)
     yield from _sizes(network)
-    yield from _memory(network)
+    yield from _memory(folder, weights, version)
 
 
 def _files(folder: WeightsFolder, network: Network) -> Iterator[str]:
     modules: dict[str, nn.Module] = {
         "dit": network.dit,
         "projector": network.projector,
-        "tcdecoder": network.tcdecoder,
+        "tcdecoder": cast("nn.Module", network.tcdecoder),
     }
     for part, path in folder.paths.items():
         tensors = folder.tensors(part, shapes_only=True).values()
@@ -47,6 +44,7 @@ def _files(folder: WeightsFolder, network: Network) -> Iterator[str]:
 
 
 def _sizes(network: Network) -> Iterator[str]:
+    assert network.tcdecoder is not None
     dit, decoder = network.dit.sizes, network.tcdecoder.sizes
     yield (
         f"network    DiT of {dit.blocks} blocks, width {dit.dim}, {dit.heads} heads of {dit.head_dim}, "
@@ -55,19 +53,17 @@ def _sizes(network: Network) -> Iterator[str]:
     )
 
 
-def _memory(network: Network) -> Iterator[str]:
-    """Estimates of the plan for one stream of the example's size; the seam for plans that say more."""
-    for dtype in (torch.bfloat16, torch.float32):
-        cast = replace(
-            network,
-            dit=network.dit.to(dtype),
-            projector=network.projector.to(dtype),
-            tcdecoder=network.tcdecoder.to(dtype),
-        )
-        name = str(dtype).removeprefix("torch.")
-        for mode, latents in DECODE_LATENTS.items():
-            plan = make_plan(EXAMPLE, cast, AttentionConfig(), dtype, latents)
+def _memory(folder: WeightsFolder, weights: str, version: ProjectorVersion | None) -> Iterator[str]:
+    """What one stream of the example's size takes on a CPU, in each mode that the folder has the decoder for."""
+    modes: list[Mode] = ["tiny", "tiny-long", *(["full"] if "vae" in folder.paths else [])]  # type: ignore[list-item]
+    for precision, dtype in (("bf16", torch.bfloat16), ("fp32", torch.float32)):
+        for mode in modes:
+            network = load_network(weights, version, shapes_only=True, full=mode == "full")
+            for part in network.parts():
+                part.to(dtype)
+            config = EngineConfig(weights=weights, mode=mode, memory_limit=None)
+            plan = FlashVSREngine(config, network, torch.device("cpu"), dtype).plan(EXAMPLE.width, EXAMPLE.height)
             yield (
-                f"memory     {mode}, {name}, {EXAMPLE.width}x{EXAMPLE.height} x{EXAMPLE.scale}: "
+                f"memory     {mode}, {precision}, {EXAMPLE.width}x{EXAMPLE.height} x{EXAMPLE.scale}: "
                 f"state {plan.state_bytes / 1e6:.0f} MB, peak about {plan.peak_bytes / 1e6:.0f} MB, weights included"
             )

@@ -26,7 +26,8 @@ class Kernel(Protocol):
 class SparseAttention:
     """The attention of one stream: its grid, its kernels, and the local mask, built once.
 
-    backend, cross_backend: the names of those in use, for self-attention and for `cross`. Several of different backends may live in one process.
+    backend, cross_backend: the names of those in use, for self-attention and for `cross`. Several of different
+    backends may live in one process.
     """
 
     def __init__(
@@ -60,6 +61,10 @@ class SparseAttention:
     def cross(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
         """Dense attention, to the prompt; see `dense_attention`."""
         return dense_attention(q, k, v, self.cross_backend)
+
+    def means(self, k: Tensor) -> Tensor:
+        """Means of the key blocks of k, (batch, heads, keys, head_dim); see `block_means`."""
+        return block_means(k, self.grid.block_kv)
 
     def select(self, q: Tensor, k_means: Tensor) -> Tensor:
         """The mask of kept blocks; see `select_blocks`."""

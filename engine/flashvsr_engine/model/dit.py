@@ -132,7 +132,7 @@ class Block(nn.Module):
         gate_m: Tensor,
     ) -> Tensor:
         """What follows self-attention, each token by itself."""
-        norm3, (widen, _, narrow) = self.norm3, self.ffn
+        norm3, (widen, _, narrow) = self.norm3, cast("tuple[nn.Linear, nn.Module, nn.Linear]", self.ffn)
         x, y = gated_residual_affine_norm(x, self.self_attn.o(attended), gate, norm3.weight, norm3.bias)
         x, y = gated_residual_norm(x, self.cross_attn(y, context, attend), None, shift_m, scale_m)
         return gated_residual(x, narrow(linear_gelu(y, widen.weight, widen.bias)), gate_m)

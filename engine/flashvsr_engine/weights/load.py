@@ -52,7 +52,8 @@ def load_network(
 ) -> Network:
     """Load "builtin" or a folder. `version` must agree with what the folder tells, and one of them must tell it.
 
-    full: with the Wan VAE's decoder in place of the TCDecoder. shapes_only: modules on the meta device, for questions about sizes; no values are read. WeightsError.
+    full: with the Wan VAE's decoder in place of the TCDecoder. shapes_only: modules on the meta device, for questions
+    about sizes; no values are read. WeightsError.
     """
     folder = open_folder(weights, version)
 

@@ -183,9 +183,8 @@ def test_info(call: Call, own_weights: Path) -> None:
     for mode, precision in (("tiny", "bf16"), ("tiny-long", "fp32")):
         config = EngineConfig(weights=own_weights, mode=mode, device="cpu", precision=precision)  # type: ignore[arg-type]
         plan = FlashVSREngine.load(config).plan(480, 270)
-        dtype = {"bf16": "bfloat16", "fp32": "float32"}[precision]
         sizes = f"state {plan.state_bytes / 1e6:.0f} MB, peak about {plan.peak_bytes / 1e6:.0f} MB"
-        assert f"{mode}, {dtype}, 480x270 x4: {sizes}" in result.out
+        assert f"{mode}, {precision}, 480x270 x4: {sizes}" in result.out
 
 
 @pytest.mark.parametrize("command", ["verify", "info", "convert"])
