@@ -10,6 +10,7 @@ import torch
 from flashvsr_engine import checkpoint
 from flashvsr_engine.config import EngineConfig, require, require_seed
 from flashvsr_engine.devices import resolve_device, resolve_dtype
+from flashvsr_engine.footprint import META
 from flashvsr_engine.frames import Output
 from flashvsr_engine.geometry import Geometry
 from flashvsr_engine.kernels import Availability, availability
@@ -49,15 +50,24 @@ class FlashVSREngine:
 
     @classmethod
     def of(cls, config: EngineConfig, network: Network) -> FlashVSREngine:
-        """An engine of modules that are there already; they are moved, cast and rewritten for inference in place."""
+        """An engine of modules that are there already; they are moved, cast and rewritten for inference in place.
+
+        Of modules on the meta device, which have no values, it is an engine that can only plan.
+        """
         device = resolve_device(config.device)
         dtype = resolve_dtype(config.precision, device)
+        place = META if network.prompt.is_meta else device
         for part in network.parts():
-            part.to(device=device, dtype=dtype)
+            part.to(device=place, dtype=dtype)
         network.projector.prepare()
         if network.tcdecoder is not None:
             network.tcdecoder.to(memory_format=torch.channels_last).prepare()
-        return cls(config, replace(network, prompt=network.prompt.to(device)), device, dtype)
+        return cls(
+            config,
+            replace(network, prompt=network.prompt.to(META if network.prompt.is_meta else device)),
+            device,
+            dtype,
+        )
 
     @property
     def name(self) -> str:

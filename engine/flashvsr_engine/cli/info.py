@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import cast
 
-import torch
 from torch import nn
 
-from flashvsr_engine.config import EngineConfig, Mode
+from flashvsr_engine.config import EngineConfig, Mode, Precision
 from flashvsr_engine.engine import FlashVSREngine
 from flashvsr_engine.geometry import Geometry
 from flashvsr_engine.model import ProjectorVersion
@@ -56,13 +55,12 @@ def _sizes(network: Network) -> Iterator[str]:
 def _memory(folder: WeightsFolder, weights: str, version: ProjectorVersion | None) -> Iterator[str]:
     """What one stream of the example's size takes on a CPU, in each mode that the folder has the decoder for."""
     modes: list[Mode] = ["tiny", "tiny-long", *(["full"] if "vae" in folder.paths else [])]  # type: ignore[list-item]
-    for precision, dtype in (("bf16", torch.bfloat16), ("fp32", torch.float32)):
+    precisions: tuple[Precision, ...] = ("bf16", "fp32")
+    for precision in precisions:
         for mode in modes:
             network = load_network(weights, version, shapes_only=True, full=mode == "full")
-            for part in network.parts():
-                part.to(dtype)
-            config = EngineConfig(weights=weights, mode=mode, memory_limit=None)
-            plan = FlashVSREngine(config, network, torch.device("cpu"), dtype).plan(EXAMPLE.width, EXAMPLE.height)
+            config = EngineConfig(mode=mode, precision=precision, device="cpu", memory_limit=None)
+            plan = FlashVSREngine.of(config, network).plan(EXAMPLE.width, EXAMPLE.height)
             yield (
                 f"memory     {mode}, {precision}, {EXAMPLE.width}x{EXAMPLE.height} x{EXAMPLE.scale}: "
                 f"state {plan.state_bytes / 1e6:.0f} MB, peak about {plan.peak_bytes / 1e6:.0f} MB, weights included"

@@ -24,7 +24,7 @@ class Kernel(Protocol):
 
 
 class SparseAttention:
-    """The attention of one stream: its grid, its kernels, and the local mask, built once.
+    """The attention of one stream: its grid, its kernels, and the local mask.
 
     backend, cross_backend: the names of those in use, for self-attention and for `cross`. Several of different
     backends may live in one process.
@@ -42,7 +42,7 @@ class SparseAttention:
         self.grid = grid
         self.backend = resolve(backend, device, dtype, head_dim)
         self.cross_backend = resolve_dense(cross_backend, device, dtype, head_dim)
-        self._local = grid.local_mask(device)
+        self._local: Tensor | None = None
         self._kernel = _kernel(self.backend, grid.block_kv, device, dtype, head_dim)
 
     def __call__(self, q: Tensor, k: Tensor, v: Tensor, k_means: Tensor | None) -> Tensor:
@@ -68,8 +68,15 @@ class SparseAttention:
 
     def select(self, q: Tensor, k_means: Tensor) -> Tensor:
         """The mask of kept blocks; see `select_blocks`."""
-        local = self._local.to("meta") if q.is_meta else self._local
-        return select_blocks(block_means(q, QUERY_BLOCK), k_means, self.grid, local)
+        return select_blocks(block_means(q, QUERY_BLOCK), k_means, self.grid, self._local_mask(q))
+
+    def _local_mask(self, q: Tensor) -> Tensor:
+        """Built when it is first needed: a plan allocates nothing."""
+        if q.is_meta:
+            return self.grid.local_mask(q.device)
+        if self._local is None:
+            self._local = self.grid.local_mask(q.device)
+        return self._local
 
     def _planned(self, q: Tensor, k: Tensor) -> Tensor:
         """Kernels do not run on meta tensors and what they read off the mask is unknown there: their bytes instead."""
