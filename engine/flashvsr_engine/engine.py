@@ -62,12 +62,7 @@ class FlashVSREngine:
         network.projector.prepare()
         if network.tcdecoder is not None:
             network.tcdecoder.to(memory_format=torch.channels_last).prepare()
-        return cls(
-            config,
-            replace(network, prompt=network.prompt.to(META if network.prompt.is_meta else device)),
-            device,
-            dtype,
-        )
+        return cls(config, replace(network, prompt=network.prompt.to(place)), device, dtype)
 
     @property
     def name(self) -> str:
