@@ -32,7 +32,9 @@ def attend(q: Tensor, k: Tensor, v: Tensor, lists: BlockLists, block_kv: int, fl
         seq_lengths=(q.shape[2], k.shape[2]),
         compute_q_blocks=False,
     )
-    found: Tensor = flex(q, k, v, block_mask=mask)
+    # On CUDA the template takes steps of 128 keys unless told otherwise, which blocks of 64 do not allow.
+    options = {"BLOCK_M": block_kv, "BLOCK_N": block_kv} if q.is_cuda and block_kv < QUERY_BLOCK else None
+    found: Tensor = flex(q, k, v, block_mask=mask, kernel_options=options)
     if found.transpose(1, 2).is_contiguous():
         return found
     return empty_output(q).copy_(found)
