@@ -27,10 +27,8 @@ Pictures = npt.NDArray[np.uint8]
 def main() -> None:
     """Measure, print a row for each picture and overlap."""
     whole = FlashVSREngine.load(EngineConfig(device="cpu", memory_limit=None))
-    print(
-        "| picture | overlap | tiles | border, tiled | border, whole | elsewhere, tiled | elsewhere, whole | dB to whole |"
-    )
-    print("| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |")
+    names = "picture", "overlap", "tiles", "border, tiled", "border, whole", "elsewhere, tiled", "elsewhere, whole"
+    print("| " + " | ".join((*names, "dB to whole")) + " |\n" + "| --- " * 8 + "|")
     for name in ("astronaut", "coffee", "chelsea"):
         frames = _panned(getattr(data, name)())
         plain = _run(whole, frames)
