@@ -24,6 +24,8 @@ from flashvsr_engine.state import StreamState
 from flashvsr_engine.stream import Stream
 
 META = torch.device("meta")
+CPU_OVERHEAD = 1.2
+"""On a CPU a process takes this much more than the tensors of its work: oneDNN's buffers and holes in the heap."""
 CUDA_LIBRARY_BYTES = 33 << 20
 """What cuBLAS takes of torch's memory for good, on the first product of a stream of work (32 MiB on Hopper)."""
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from flashvsr_engine.footprint import Footprint, LiveBytes, measure
+from flashvsr_engine.footprint import CPU_OVERHEAD, Footprint, LiveBytes, measure
 from flashvsr_engine.geometry import Geometry
 from flashvsr_engine.memory import free_bytes, parse_bytes
 from flashvsr_engine.noise import CHANNELS
@@ -77,10 +77,15 @@ class Planner:
             streams = self._streams.on_meta(live)
             stream = streams.stream(geometry, steps, _Blank(), "uint8")
             resident = self._weights() - weight_bytes(self._streams.network.dit)
-            self._measured[geometry, steps] = measure(
-                stream, streams.state(stream), live, resident, self._streams.device
-            )
+            found = measure(stream, streams.state(stream), live, resident, self._streams.device)
+            self._measured[geometry, steps] = self._as_process(found)
         return self._measured[geometry, steps]
+
+    def _as_process(self, found: Footprint) -> Footprint:
+        """On a CPU it is the process that has to fit, not its tensors alone."""
+        if self._streams.device.type != "cpu":
+            return found
+        return replace(found, peak=self._weights() + int(CPU_OVERHEAD * (found.peak - self._weights())))
 
     def _weights(self) -> int:
         network, conditioning = self._streams.network, self._streams.conditioning
