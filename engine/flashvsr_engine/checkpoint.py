@@ -60,15 +60,15 @@ def restore(path: Path, streams: Streams, planner: Planner, signature: str) -> S
 
     about, tensors = _read(path)
     geometry = Geometry(**about["geometry"])
-    steps = planner.plan(geometry, like=Steps(**about["steps"])).steps
+    plan = planner.plan(geometry, like=Steps(**about["steps"]))
     noise = CounterNoise(about["seed"]) if about["seed"] is not None else FixedNoise(tensors.pop("noise"))
-    stream = streams.stream(geometry, steps, noise, about["output"])
+    stream = streams.stream(geometry, plan.steps, noise, about["output"])
     for name, here in _setting(stream, signature).items():
         if about["setting"][name] != here:
             raise ConfigError(f"{path} was saved with {name} {about['setting'][name]}; this engine has {here}.")
     state = streams.state(stream)
     _fill(state, tensors, about, stream.device)
-    return Session(stream, state, signature, gives_tensors=about["gives_tensors"])
+    return Session(streams.feed(stream, state, plan), signature, gives_tensors=about["gives_tensors"])
 
 
 def _setting(stream: Stream, signature: str) -> dict[str, Any]:

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import torch
 
 from flashvsr_engine import checkpoint
 from flashvsr_engine.config import EngineConfig, require, require_seed
-from flashvsr_engine.devices import resolve_device, resolve_dtype
+from flashvsr_engine.devices import decoder_dtype, resolve_device, resolve_dtype
 from flashvsr_engine.footprint import META
-from flashvsr_engine.frames import Output
+from flashvsr_engine.frames import Frames, Output
 from flashvsr_engine.geometry import Geometry
+from flashvsr_engine.graphs import GraphPool
 from flashvsr_engine.kernels import Availability, availability
 from flashvsr_engine.noise import CounterNoise, NoiseSource
 from flashvsr_engine.plan import Plan
@@ -20,6 +23,7 @@ from flashvsr_engine.planner import Planner
 from flashvsr_engine.residency import Offloaded
 from flashvsr_engine.session import Session
 from flashvsr_engine.streams import Streams
+from flashvsr_engine.together import push_many
 from flashvsr_engine.weights import Network, load_network
 
 CPU = torch.device("cpu")
@@ -35,7 +39,9 @@ class FlashVSREngine:
         with torch.inference_mode():
             conditioning = network.dit.condition(network.prompt)
         self._network = network
-        self._streams = Streams(config, network, conditioning, Offloaded(network.dit, device), device, dtype, CPU)
+        pool = GraphPool(device) if device.type == "cuda" and config.cuda_graphs else None
+        residency = Offloaded(network.dit, device)
+        self._streams = Streams(config, network, conditioning, residency, device, dtype, CPU, pool)
         self._planner = Planner(self._streams)
 
     @classmethod
@@ -58,7 +64,7 @@ class FlashVSREngine:
         dtype = resolve_dtype(config.precision, device)
         place = META if network.prompt.is_meta else device
         for part in network.parts():
-            part.to(device=place, dtype=dtype)
+            part.to(device=place, dtype=decoder_dtype(dtype, device) if part is network.tcdecoder else dtype)
         network.projector.prepare()
         if network.tcdecoder is not None:
             network.tcdecoder.to(memory_format=torch.channels_last).prepare()
@@ -98,9 +104,28 @@ class FlashVSREngine:
         require("output", output, ("uint8", "float"))
         seed = self.config.seed if seed is None else seed
         require_seed(seed)
-        steps = self._planner.plan(geometry).steps
-        stream = self._streams.stream(geometry, steps, noise or CounterNoise(seed), output)
-        return Session(stream, self._streams.state(stream), self._network.signature)
+        plan = self._planner.plan(geometry)
+        stream = self._streams.stream(geometry, plan.steps, noise or CounterNoise(seed), output)
+        feed = self._streams.feed(stream, self._streams.state(stream), plan)
+        return Session(feed, self._network.signature)
+
+    def warmup(self, plan: Plan) -> None:
+        """Run a stream of such a plan for a few chunks, so that no later one waits for kernels to be compiled."""
+        blank = np.random.default_rng(0).integers(
+            0, 256, (plan.first_chunk + 2 * plan.chunk, plan.height, plan.width, 3), dtype=np.uint8
+        )
+        with self.open(plan.width, plan.height, plan.scale) as session:
+            session.push(blank)
+
+    def step_many(self, sessions: Sequence[Session], frames: Sequence[Frames]) -> list[Frames]:
+        """`push` frames[i] to sessions[i], all of this engine, with chunks of equal shapes run as one batch.
+
+        A batch uses the device better where pictures are small. Frames are those of `push` up to the rounding of
+        the engine's precision, as products of other sizes may be summed in another order. FrameError for frames of
+        a wrong type or size, SessionStateError for a session that is not open or comes twice; then nothing has run,
+        though sessions before it in the list have taken their frames.
+        """
+        return push_many(sessions, frames)
 
     def restore(self, path: str | Path) -> Session:
         """Go on with a stream that `Session.save` wrote; its frames are those that it would have made itself.

@@ -7,7 +7,7 @@ and a 64-bit key into four independent 32-bit words; Box-Muller makes them norma
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
@@ -27,8 +27,11 @@ Words = tuple[Tensor, Tensor, Tensor, Tensor]
 class NoiseSource(Protocol):
     """Where a stream's noise comes from."""
 
-    def latents(self, first: int, count: int, rows: int, columns: int, device: torch.device) -> Tensor:
-        """Noise of latents first .. first + count - 1: float32 (1, 16, count, rows, columns)."""
+    def latents(self, first: Any, count: int, rows: int, columns: int, device: torch.device) -> Tensor:
+        """Noise of latents first .. first + count - 1: float32 (1, 16, count, rows, columns).
+
+        first: an int; for a `CounterNoise` also a tensor.
+        """
 
 
 class CounterNoise:
@@ -38,8 +41,8 @@ class CounterNoise:
         self.seed = seed
         self._key = (seed & _MASK, seed >> 32 & _MASK)
 
-    def latents(self, first: int, count: int, rows: int, columns: int, device: torch.device) -> Tensor:
-        """See `NoiseSource`; any `first` below 2^32."""
+    def latents(self, first: int | Tensor, count: int, rows: int, columns: int, device: torch.device) -> Tensor:
+        """See `NoiseSource`; any `first` below 2^32, on the device alone where it is an int64 tensor of one."""
         groups = CHANNELS // _WORDS
         sizes = (groups, count, rows, columns)
         axes = [torch.arange(size, dtype=torch.int64, device=device) for size in sizes]

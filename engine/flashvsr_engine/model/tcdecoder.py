@@ -79,6 +79,11 @@ class TCDecoder(nn.Module):
             assert isinstance(conv, nn.Conv2d)
             self.widen.append(Widen(grow, conv))
 
+    @property
+    def dtype(self) -> torch.dtype:
+        """The type that it computes in."""
+        return self.decoder["26"].weight.dtype  # type: ignore[return-value]
+
     def forward(
         self, latents: Tensor, lq: Tensor, memory: DecoderMemory | None, parts: int = 1
     ) -> tuple[Tensor, DecoderMemory]:
