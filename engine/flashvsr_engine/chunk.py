@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
@@ -31,10 +33,21 @@ def run_chunk(stream: Stream, state: StreamState, frames: Tensor) -> Tensor:
 def compute(stream: Stream, state: StreamState, chunk: Chunk, frames: Tensor, place: Place) -> Tensor:
     """The arithmetic of a chunk, and nothing that the host has to wait for.
 
-    frames: on the stream's device. place: the number of the chunk's first latent. Replaces tensors of the state, and
-    writes the KV cache in place.
+    frames: on the stream's device. place: the number of the chunk's first latent. Replaces tensors of the state,
+    and writes the KV cache in place.
     """
     with exact(stream.dtype):
         lq = upscale(frames, stream.geometry)
         latents = denoise(stream, state, chunk, lq, place)
         return torch.cat(list(decode(stream, state, chunk, latents, lq)))
+
+
+def compute_each(
+    streams: Sequence[Stream],
+    states: Sequence[StreamState],
+    chunks: Sequence[Chunk],
+    frames: Sequence[Tensor],
+    places: Sequence[Place],
+) -> list[Tensor]:
+    """`compute` of each of some streams, one after another."""
+    return [compute(*one) for one in zip(streams, states, chunks, frames, places, strict=True)]

@@ -76,13 +76,17 @@ def keep_freed_memory() -> bool:
 
 @contextmanager
 def exact(dtype: torch.dtype) -> Iterator[None]:
-    """Within it, float32 means float32: cuDNN rounds the operands of convolutions to TF32 unless told not to."""
+    """Within it, float32 means float32, the same at every run.
+
+    cuDNN rounds the operands of convolutions to TF32 unless told not to, and may sum in the order in which threads come.
+    """
     if dtype is not torch.float32:
         yield
         return
-    before = torch.backends.cudnn.allow_tf32
-    torch.backends.cudnn.allow_tf32 = False
+    cudnn = torch.backends.cudnn
+    before = cudnn.allow_tf32, cudnn.deterministic
+    cudnn.allow_tf32, cudnn.deterministic = False, True
     try:
         yield
     finally:
-        torch.backends.cudnn.allow_tf32 = before
+        cudnn.allow_tf32, cudnn.deterministic = before

@@ -16,6 +16,7 @@ from flashvsr_engine.footprint import META
 from flashvsr_engine.frames import Frames, Output
 from flashvsr_engine.geometry import Geometry
 from flashvsr_engine.graphs import GraphPool
+from flashvsr_engine.group import Group
 from flashvsr_engine.kernels import Availability, availability
 from flashvsr_engine.noise import CounterNoise, NoiseSource
 from flashvsr_engine.plan import Plan
@@ -23,7 +24,6 @@ from flashvsr_engine.planner import Planner
 from flashvsr_engine.residency import Offloaded
 from flashvsr_engine.session import Session
 from flashvsr_engine.streams import Streams
-from flashvsr_engine.together import push_many
 from flashvsr_engine.weights import Network, load_network
 
 CPU = torch.device("cpu")
@@ -43,6 +43,7 @@ class FlashVSREngine:
         residency = Offloaded(network.dit, device)
         self._streams = Streams(config, network, conditioning, residency, device, dtype, CPU, pool)
         self._planner = Planner(self._streams)
+        self._group = Group(pool)
 
     @classmethod
     def load(cls, config: EngineConfig) -> FlashVSREngine:
@@ -125,7 +126,7 @@ class FlashVSREngine:
         a wrong type or size, SessionStateError for a session that is not open or comes twice; then nothing has run,
         though sessions before it in the list have taken their frames.
         """
-        return push_many(sessions, frames)
+        return self._group.push(sessions, frames)
 
     def restore(self, path: str | Path) -> Session:
         """Go on with a stream that `Session.save` wrote; its frames are those that it would have made itself.

@@ -14,7 +14,7 @@ from flashvsr_engine import schedule
 from flashvsr_engine.chunk import run_chunk
 from flashvsr_engine.errors import OutOfMemoryError, SessionStateError
 from flashvsr_engine.frames import Frames, copied
-from flashvsr_engine.graphs import ChunkGraphs
+from flashvsr_engine.graphs import ChunkGraphs, steady
 from flashvsr_engine.kvcache import KVCache
 from flashvsr_engine.schedule import Chunk
 from flashvsr_engine.state import StreamState
@@ -31,13 +31,13 @@ class Phase(Enum):
 
 
 class Feed:
-    """One stream and its state. `graphs`, where there are some, run its chunks."""
+    """One stream and its state. `graphs`, where there are some, run its steady chunks."""
 
     def __init__(self, stream: Stream, state: StreamState, graphs: ChunkGraphs | None) -> None:
         self.stream = stream
         self.state = state
         self.phase = Phase.OPEN
-        self._graphs = graphs
+        self.graphs = graphs
 
     def require_open(self) -> None:
         """SessionStateError unless frames may come."""
@@ -68,8 +68,8 @@ class Feed:
         """Run the next chunk; returns its frames, without those that only fill the end of the stream."""
         with running([self]):
             frames = self.next_frames()
-            if self._graphs is not None:
-                return self.book(len(frames), self._graphs.run(self.state, frames))
+            if self.graphs is not None and steady(self.state):
+                return self.book(len(frames), *self.graphs.run([self.state], [frames]))
             return self.book(len(frames), run_chunk(self.stream, self.state, frames))
 
     def next_frames(self) -> Tensor:
@@ -91,7 +91,10 @@ class Feed:
         nobody = KVCache(replace(state.kv.spec, layers=0), self.stream.device, self.stream.device)
         self.state = StreamState(kv=nobody, pending=nothing, last_frame=nothing, chunks=state.chunks)
         self.state.frames_in, self.state.frames_out = state.frames_in, state.frames_out
-        self.phase, self._graphs = phase, None
+        self.phase = phase
+        if self.graphs is not None:
+            self.graphs.clear()
+            self.graphs = None
 
     def _wait(self, frames: Tensor) -> None:
         pending = self.state.pending

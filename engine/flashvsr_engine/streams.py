@@ -9,6 +9,7 @@ from typing import TypeVar
 import torch
 from torch import Tensor, nn
 
+from flashvsr_engine.chunk import compute_each
 from flashvsr_engine.config import EngineConfig
 from flashvsr_engine.feed import Feed
 from flashvsr_engine.footprint import META, Counted, LiveBytes
@@ -72,7 +73,7 @@ class Streams:
         """A stream with its state, ready for frames."""
         graphs = None
         if self.pool is not None and suits_graphs(stream, state, plan):
-            graphs = ChunkGraphs(stream, self.pool)
+            graphs = ChunkGraphs([stream], self.pool, compute_each)
         return Feed(stream, state, graphs)
 
     def state(self, stream: Stream) -> StreamState:
