@@ -78,7 +78,8 @@ def keep_freed_memory() -> bool:
 def exact(dtype: torch.dtype) -> Iterator[None]:
     """Within it, float32 means float32, the same at every run.
 
-    cuDNN rounds the operands of convolutions to TF32 unless told not to, and may sum in the order in which threads come.
+    cuDNN rounds the operands of convolutions to TF32 unless told not to, and may sum in the order that threads
+    come in.
     """
     if dtype is not torch.float32:
         yield

@@ -69,6 +69,8 @@ class FlashVSREngine:
         network.projector.prepare()
         if network.tcdecoder is not None:
             network.tcdecoder.to(memory_format=torch.channels_last).prepare()
+        if network.vae is not None and device.type == "cuda" and dtype is not torch.float32:
+            network.vae.prepare()
         return cls(config, replace(network, prompt=network.prompt.to(place)), device, dtype)
 
     @property
