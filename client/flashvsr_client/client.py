@@ -8,7 +8,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from flashvsr_client.chunks import Frame, chunked, sizes
-from flashvsr_client.config import DEFAULT_SERVER, Encoding, Limits, LocalOptions, Retry, Timeout
+from flashvsr_client.config import DEFAULT_SERVER, Encoding, Limits, LocalOptions, RetryPolicy, Timeout
 from flashvsr_client.exchange import exchange
 from flashvsr_client.progress import Progress, Silent
 from flashvsr_client.transport.base import Health, Stream, StreamInfo, StreamSpec, Transport
@@ -29,7 +29,7 @@ class Client:
         server: str = DEFAULT_SERVER,
         *,
         timeout: Timeout | None = None,
-        retry: Retry | None = None,
+        retry: RetryPolicy | None = None,
         limits: Limits | None = None,
         transport: Transport | None = None,
     ) -> None:
@@ -141,7 +141,7 @@ class Session:
         self.close()
 
 
-def _grpc_transport(server: str, timeout: Timeout | None, retry: Retry | None) -> Transport:
+def _grpc_transport(server: str, timeout: Timeout | None, retry: RetryPolicy | None) -> Transport:
     from flashvsr_client.transport.server import GrpcTransport
 
     return GrpcTransport(server, timeout=timeout, retry=retry)

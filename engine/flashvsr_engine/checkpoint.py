@@ -40,6 +40,7 @@ def save(path: Path, stream: Stream, state: StreamState, signature: str, gives_t
         "geometry": asdict(stream.geometry),
         "output": stream.output,
         "seed": stream.noise.seed if isinstance(stream.noise, CounterNoise) else None,
+        "first_latent": stream.noise.first_latent if isinstance(stream.noise, CounterNoise) else 0,
         "steps": asdict(stream.steps),
         "counters": {name: getattr(state, name) for name in COUNTERS} | {"written": state.kv.written},
         "channels_last": [_is_channels_last(t) for t in state.decoder or ()],
@@ -61,7 +62,7 @@ def restore(path: Path, streams: Streams, planner: Planner, signature: str) -> S
     about, tensors = _read(path)
     geometry = Geometry(**about["geometry"])
     plan = planner.plan(geometry, like=Steps(**about["steps"]))
-    noise = CounterNoise(about["seed"]) if about["seed"] is not None else FixedNoise(tensors.pop("noise"))
+    noise = _noise(about, tensors)
     stream = streams.stream(geometry, plan.steps, noise, about["output"])
     for name, here in _setting(stream, signature).items():
         if about["setting"][name] != here:
@@ -69,6 +70,12 @@ def restore(path: Path, streams: Streams, planner: Planner, signature: str) -> S
     state = streams.state(stream)
     _fill(state, tensors, about, stream.device)
     return Session(streams.feed(stream, state, plan), signature, gives_tensors=about["gives_tensors"])
+
+
+def _noise(about: dict[str, Any], tensors: dict[str, Tensor]) -> CounterNoise | FixedNoise:
+    if about["seed"] is None:
+        return FixedNoise(tensors.pop("noise"))
+    return CounterNoise(about["seed"], about.get("first_latent", 0))  # absent in files of before it was known
 
 
 def _setting(stream: Stream, signature: str) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from flashvsr_engine import checkpoint
+from flashvsr_engine import checkpoint, schedule
 from flashvsr_engine.config import EngineConfig, require, require_seed
 from flashvsr_engine.devices import decoder_dtype, resolve_device, resolve_dtype
 from flashvsr_engine.footprint import META
@@ -97,18 +97,21 @@ class FlashVSREngine:
         seed: int | None = None,
         noise: NoiseSource | None = None,
         output: Output = "uint8",
+        first_frame: int = 0,
     ) -> Session:
         """Open a stream of width x height frames, each from 16 up; ConfigError for anything not allowed.
 
         scale and seed default to the configuration's; noise, when given, is used in place of the seed's. Output is
-        "uint8", or "float": float32 in [-1, 1] before rounding.
+        "uint8", or "float": float32 in [-1, 1] before rounding. first_frame is the place of the stream's first frame
+        in its film, a multiple of 8: the seed's noise is keyed by it, so streams of one film agree where they overlap.
         """
         geometry = self._geometry(width, height, scale)
         require("output", output, ("uint8", "float"))
         seed = self.config.seed if seed is None else seed
         require_seed(seed)
+        own = CounterNoise(seed, schedule.first_latent(first_frame))
         plan = self._planner.plan(geometry)
-        stream = self._streams.stream(geometry, plan.steps, noise or CounterNoise(seed), output)
+        stream = self._streams.stream(geometry, plan.steps, noise or own, output)
         feed = self._streams.feed(stream, self._streams.state(stream), plan)
         return Session(feed, self._network.signature)
 

@@ -74,5 +74,7 @@ class Engine(Protocol):
     def plan(self, width: int, height: int, scale: int | None = None) -> Plan:
         """Say what a stream of that size takes; nothing is allocated."""
 
-    def open(self, width: int, height: int, scale: int | None = None, seed: int | None = None) -> EngineSession:
-        """Open a stream of that size."""
+    def open(
+        self, width: int, height: int, scale: int | None = None, seed: int | None = None, *, first_frame: int = 0
+    ) -> EngineSession:
+        """Open a stream of that size; ``first_frame``: the place of its first frame in its film."""

@@ -97,7 +97,10 @@ class Service:
         admission = examine(self._engine, opening, self._settings)
         seed = opening.seed if opening.HasField("seed") else None
         session = self.store.admit(
-            admission, lambda: self._engine.open(opening.width, opening.height, opening.scale or None, seed)
+            admission,
+            lambda: self._engine.open(
+                opening.width, opening.height, opening.scale or None, seed, first_frame=opening.first_frame
+            ),
         )
         self.metrics.record(Metric.SESSIONS_OPENED, 1)
         return session
@@ -115,6 +118,7 @@ class Service:
             state_bytes=plan.state_bytes,
             idle_timeout_ms=round(self._settings.idle_timeout_s * 1000),
             model=self._engine.name,
+            first_frame=opening.first_frame,
         )
         return pb.StreamResponse(session_id=session.id, opened=opened)
 

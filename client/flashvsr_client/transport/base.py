@@ -25,6 +25,8 @@ class StreamSpec:
     scale: int = 4
     fps: float = 0.0
     seed: int | None = None
+    first_frame: int = 0
+    """Place of the stream's first frame in its film, a multiple of 8: the model's noise is keyed by it."""
 
     def __post_init__(self) -> None:
         if self.scale not in SCALES:

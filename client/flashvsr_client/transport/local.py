@@ -35,7 +35,13 @@ class LocalTransport:
         engine = self._loaded()
         with _translated(), self._turn:
             plan = engine.plan(width=spec.width, height=spec.height, scale=spec.scale)
-            session = engine.open(width=spec.width, height=spec.height, scale=spec.scale, seed=spec.seed)
+            session = engine.open(
+                width=spec.width,
+                height=spec.height,
+                scale=spec.scale,
+                seed=spec.seed,
+                first_frame=spec.first_frame,
+            )
         info = StreamInfo(
             width=plan.out_width,
             height=plan.out_height,

@@ -14,7 +14,7 @@ from flashvsr_proto.v1 import stream_pb2 as pb
 
 from flashvsr_client.channel import Channel
 from flashvsr_client.chunks import Frames
-from flashvsr_client.config import Retry, Timeout
+from flashvsr_client.config import RetryPolicy, Timeout
 from flashvsr_client.errors import ServerError, StreamClosedError
 from flashvsr_client.transport.base import StreamInfo
 from flashvsr_client.transport.failures import AttemptError
@@ -40,7 +40,9 @@ class _Sent:
 class RpcStream:
     """A :class:`Stream`. Chunk k + 1 is sent once the server has begun chunk k: calls may overtake one another."""
 
-    def __init__(self, rpc: Rpc, model: str, session_id: str, info: StreamInfo, timeout: Timeout, retry: Retry) -> None:
+    def __init__(
+        self, rpc: Rpc, model: str, session_id: str, info: StreamInfo, timeout: Timeout, retry: RetryPolicy
+    ) -> None:
         self.info = info
         self._rpc = rpc
         self._model = model

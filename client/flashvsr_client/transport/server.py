@@ -8,7 +8,7 @@ from typing import Final
 from flashvsr_proto import wire
 from flashvsr_proto.v1 import stream_pb2 as pb
 
-from flashvsr_client.config import DEFAULT_SERVER, Retry, Timeout
+from flashvsr_client.config import DEFAULT_SERVER, RetryPolicy, Timeout
 from flashvsr_client.errors import ClientError, ServerBusyError, ServerError, UsageError
 from flashvsr_client.transport.base import Health, StreamInfo, StreamSpec
 from flashvsr_client.transport.failures import AttemptError
@@ -23,12 +23,12 @@ class GrpcTransport:
     """A :class:`Transport` to ``server``, HOST:PORT. A stream goes to the least loaded of the server's engines."""
 
     def __init__(
-        self, server: str = DEFAULT_SERVER, *, timeout: Timeout | None = None, retry: Retry | None = None
+        self, server: str = DEFAULT_SERVER, *, timeout: Timeout | None = None, retry: RetryPolicy | None = None
     ) -> None:
         """Connect at the first call. Raises :class:`UsageError` for an address that is none."""
         self._rpc = Rpc(_checked_address(server))
         self._timeout = timeout or Timeout()
-        self._retry = retry or Retry()
+        self._retry = retry or RetryPolicy()
 
     def ping(self) -> Sequence[Health]:
         """See :class:`Transport`; an engine that does not answer while others do is left out."""
@@ -70,6 +70,10 @@ class GrpcTransport:
             max_chunk_frames=opened.max_chunk_frames,
             model=opened.model,
         )
+        if opened.first_frame != spec.first_frame:
+            raise ServerError(
+                f"the server at {self._rpc.server} cannot begin in mid-film: update it, or give --segment-frames 0"
+            )
         if not _sound(info, spec):
             raise ServerError(f"the server answered open of {spec} with {info}: versions differ?")
         return RpcStream(self._rpc, health.name, response.session_id, info, self._timeout, self._retry)
@@ -96,6 +100,7 @@ def _open_message(spec: StreamSpec) -> pb.Open:
         fps=spec.fps,
         output_format=pb.PIXEL_FORMAT_RGB24,
         seed=spec.seed,
+        first_frame=spec.first_frame,
     )
 
 

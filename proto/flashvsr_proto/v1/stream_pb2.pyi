@@ -129,7 +129,7 @@ class Frames(_message.Message):
     def __init__(self, pixel_format: _Optional[_Union[PixelFormat, str]] = ..., width: _Optional[int] = ..., height: _Optional[int] = ..., count: _Optional[int] = ..., color: _Optional[_Union[ColorTags, _Mapping[str, object]]] = ..., planes: _Optional[_Iterable[bytes]] = ..., first_frame: _Optional[int] = ...) -> None: ...
 
 class Open(_message.Message):
-    __slots__ = ("width", "height", "scale", "fps", "output_format", "output_color", "seed")
+    __slots__ = ("width", "height", "scale", "fps", "output_format", "output_color", "seed", "first_frame")
     WIDTH_FIELD_NUMBER: _ClassVar[int]
     HEIGHT_FIELD_NUMBER: _ClassVar[int]
     SCALE_FIELD_NUMBER: _ClassVar[int]
@@ -137,6 +137,7 @@ class Open(_message.Message):
     OUTPUT_FORMAT_FIELD_NUMBER: _ClassVar[int]
     OUTPUT_COLOR_FIELD_NUMBER: _ClassVar[int]
     SEED_FIELD_NUMBER: _ClassVar[int]
+    FIRST_FRAME_FIELD_NUMBER: _ClassVar[int]
     width: int
     height: int
     scale: int
@@ -144,10 +145,11 @@ class Open(_message.Message):
     output_format: PixelFormat
     output_color: ColorTags
     seed: int
-    def __init__(self, width: _Optional[int] = ..., height: _Optional[int] = ..., scale: _Optional[int] = ..., fps: _Optional[float] = ..., output_format: _Optional[_Union[PixelFormat, str]] = ..., output_color: _Optional[_Union[ColorTags, _Mapping[str, object]]] = ..., seed: _Optional[int] = ...) -> None: ...
+    first_frame: int
+    def __init__(self, width: _Optional[int] = ..., height: _Optional[int] = ..., scale: _Optional[int] = ..., fps: _Optional[float] = ..., output_format: _Optional[_Union[PixelFormat, str]] = ..., output_color: _Optional[_Union[ColorTags, _Mapping[str, object]]] = ..., seed: _Optional[int] = ..., first_frame: _Optional[int] = ...) -> None: ...
 
 class Opened(_message.Message):
-    __slots__ = ("output_width", "output_height", "first_chunk", "chunk", "look_ahead", "max_chunk_frames", "state_bytes", "idle_timeout_ms", "model")
+    __slots__ = ("output_width", "output_height", "first_chunk", "chunk", "look_ahead", "max_chunk_frames", "state_bytes", "idle_timeout_ms", "model", "first_frame")
     OUTPUT_WIDTH_FIELD_NUMBER: _ClassVar[int]
     OUTPUT_HEIGHT_FIELD_NUMBER: _ClassVar[int]
     FIRST_CHUNK_FIELD_NUMBER: _ClassVar[int]
@@ -157,6 +159,7 @@ class Opened(_message.Message):
     STATE_BYTES_FIELD_NUMBER: _ClassVar[int]
     IDLE_TIMEOUT_MS_FIELD_NUMBER: _ClassVar[int]
     MODEL_FIELD_NUMBER: _ClassVar[int]
+    FIRST_FRAME_FIELD_NUMBER: _ClassVar[int]
     output_width: int
     output_height: int
     first_chunk: int
@@ -166,7 +169,8 @@ class Opened(_message.Message):
     state_bytes: int
     idle_timeout_ms: int
     model: str
-    def __init__(self, output_width: _Optional[int] = ..., output_height: _Optional[int] = ..., first_chunk: _Optional[int] = ..., chunk: _Optional[int] = ..., look_ahead: _Optional[int] = ..., max_chunk_frames: _Optional[int] = ..., state_bytes: _Optional[int] = ..., idle_timeout_ms: _Optional[int] = ..., model: _Optional[str] = ...) -> None: ...
+    first_frame: int
+    def __init__(self, output_width: _Optional[int] = ..., output_height: _Optional[int] = ..., first_chunk: _Optional[int] = ..., chunk: _Optional[int] = ..., look_ahead: _Optional[int] = ..., max_chunk_frames: _Optional[int] = ..., state_bytes: _Optional[int] = ..., idle_timeout_ms: _Optional[int] = ..., model: _Optional[str] = ..., first_frame: _Optional[int] = ...) -> None: ...
 
 class Accepted(_message.Message):
     __slots__ = ("queued",)

@@ -78,6 +78,16 @@ def test_any_size_comes_out_whole(engine: FlashVSREngine, width: int, height: in
     assert out.shape == (2, scale * height, scale * width, 3)
 
 
+def test_a_session_from_mid_film_has_the_films_noise(engine: FlashVSREngine) -> None:
+    """The same frames at another place of a film come out otherwise; at place 0 as ever."""
+    frames = video(30)
+    there = engine.open(32, 24, first_frame=16)._stream.noise.latents(0, 6, 8, 8, torch.device("cpu"))
+    film = engine.open(32, 24)._stream.noise.latents(4, 6, 8, 8, torch.device("cpu"))
+    assert torch.equal(there, film)
+    assert np.array_equal(run(engine, frames, [], first_frame=0), run(engine, frames, []))
+    assert not np.array_equal(run(engine, frames, [], first_frame=16), run(engine, frames, []))
+
+
 def test_interleaved_sessions_equal_each_alone(engine: FlashVSREngine) -> None:
     """A landscape and a portrait stream of equal area, and one of another seed, bit for bit."""
     inputs = [video(41, 24, 96, seed=1), video(41, 96, 24, seed=2), video(41, 24, 96, seed=1)]
@@ -213,7 +223,7 @@ def test_a_fault_inside_a_chunk_ends_the_session(engine: FlashVSREngine) -> None
         session.push(video(1))
 
 
-@pytest.mark.parametrize("options", [{"width": 8}, {"scale": 5}, {"seed": -1}, {"output": "png"}])
+@pytest.mark.parametrize("options", [{"width": 8}, {"scale": 5}, {"seed": -1}, {"output": "png"}, {"first_frame": 12}])
 def test_wrong_options_are_refused_at_open(engine: FlashVSREngine, options: dict[str, Any]) -> None:
     with pytest.raises(ConfigError) as raised:
         engine.open(**({"width": 32, "height": 24} | options))

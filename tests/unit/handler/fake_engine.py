@@ -62,6 +62,7 @@ class FakeSession:
 class FakeEngine:
     name: str = "fake 1.1"
     sessions: list[FakeSession] = field(default_factory=list)
+    first_frames: list[int] = field(default_factory=list)
 
     def plan(self, width: int, height: int, scale: int | None = None) -> FakePlan:
         scale = 4 if scale is None else scale
@@ -69,7 +70,10 @@ class FakeEngine:
             raise ConfigError(f"{width}x{height} at scale {scale} is not allowed.")
         return FakePlan(width * scale, height * scale)
 
-    def open(self, width: int, height: int, scale: int | None = None, seed: int | None = None) -> FakeSession:
+    def open(
+        self, width: int, height: int, scale: int | None = None, seed: int | None = None, *, first_frame: int = 0
+    ) -> FakeSession:
+        self.first_frames.append(first_frame)
         session = FakeSession(4 if scale is None else scale, seed, (width, height))
         self.sessions.append(session)
         return session

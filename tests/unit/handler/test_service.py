@@ -104,6 +104,12 @@ def test_every_frame_comes_out_once_in_order(sizes: list[int]) -> None:
     assert caller.balance()
 
 
+def test_a_sessions_place_in_its_film_reaches_the_engine_and_is_confirmed() -> None:
+    caller = Caller()
+    assert [caller.open().opened.first_frame, caller.open(first_frame=24).opened.first_frame] == [0, 24]
+    assert caller.engine.first_frames == [0, 24]
+
+
 def test_opened_says_what_a_client_needs() -> None:
     caller = Caller(max_chunk_frames=50)
     response = caller.open(seed=7)
