@@ -11,7 +11,7 @@ from flashvsr_engine import checkpoint
 from flashvsr_engine.config import EngineConfig, require, require_seed
 from flashvsr_engine.devices import resolve_device, resolve_dtype
 from flashvsr_engine.footprint import META
-from flashvsr_engine.frames import Output
+from flashvsr_engine.frames import OUTPUTS, Output
 from flashvsr_engine.geometry import Geometry
 from flashvsr_engine.kernels import Availability, availability
 from flashvsr_engine.noise import CounterNoise, NoiseSource
@@ -92,10 +92,10 @@ class FlashVSREngine:
         """Open a stream of width x height frames, each from 16 up; ConfigError for anything not allowed.
 
         scale and seed default to the configuration's; noise, when given, is used in place of the seed's. Output is
-        "uint8", or "float": float32 in [-1, 1] before rounding.
+        "uint8", "uint16" of full scale, or "float": float32 in [-1, 1] before rounding.
         """
         geometry = self._geometry(width, height, scale)
-        require("output", output, ("uint8", "float"))
+        require("output", output, tuple(OUTPUTS))
         seed = self.config.seed if seed is None else seed
         require_seed(seed)
         steps = self._planner.plan(geometry).steps

@@ -14,8 +14,8 @@ from torch import Tensor
 
 from flashvsr_engine import checkpoint, schedule
 from flashvsr_engine.chunk import run_chunk
-from flashvsr_engine.errors import OutOfMemoryError, SessionStateError
-from flashvsr_engine.frames import Frames, copied
+from flashvsr_engine.errors import FrameError, OutOfMemoryError, SessionStateError
+from flashvsr_engine.frames import OUTPUTS, Frames, copied
 from flashvsr_engine.kvcache import KVCache
 from flashvsr_engine.schedule import Chunk
 from flashvsr_engine.state import StreamState
@@ -59,16 +59,19 @@ class Session:
     def push(self, frames: npt.NDArray[Any]) -> npt.NDArray[Any]: ...
 
     def push(self, frames: Frames) -> Frames:
-        """Take frames uint8 (T, h, w, 3), RGB, any T >= 0; return those that are ready, (T', s*h, s*w, 3), T' >= 0.
+        """Take frames (T, h, w, 3), RGB, any T >= 0; return those that are ready, (T', s*h, s*w, 3), T' >= 0.
 
-        uint8, or float32 in [-1, 1] where the session was opened with output="float". A numpy array gives a numpy
-        array, a tensor a tensor on the engine's device. FrameError for frames of another type or size, which leaves
-        the session as it was; SessionStateError after its end.
+        Frames are uint8, or uint16 where 65535 is white; those of one stream are of one type. What comes back is of
+        the type that the session was opened for. A numpy array gives a numpy array, a tensor a tensor on the engine's
+        device. FrameError for frames of another type or size, which leaves the session as it was; SessionStateError
+        after its end.
         """
         self._require_open()
         taken = copied(frames, self._stream.geometry)  # the user may change the array after the call
         self._gives_tensors = isinstance(frames, Tensor)
         state = self.state
+        if state.frames_in and taken.dtype != state.last_frame.dtype:
+            raise FrameError(f"frames have type {taken.dtype}; this stream began with {state.last_frame.dtype}.")
         if len(taken):
             state.last_frame = taken[-1:].clone()
             state.pending = torch.cat((state.pending.to(taken.device), taken)) if len(state.pending) else taken
@@ -133,9 +136,8 @@ class Session:
     def _result(self, made: list[Tensor]) -> Frames:
         geometry, output = self._stream.geometry, self._stream.output
         if not made:
-            dtype = torch.uint8 if output == "uint8" else torch.float32
             shape = (0, geometry.out_height, geometry.out_width, 3)
-            made = [torch.empty(shape, dtype=dtype, device=self._stream.device)]
+            made = [torch.empty(shape, dtype=OUTPUTS[output], device=self._stream.device)]
         frames = made[0] if len(made) == 1 else torch.cat(made)
         return frames if self._gives_tensors else frames.cpu().numpy()
 
