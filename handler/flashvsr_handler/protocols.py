@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Literal, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
-Pictures = npt.NDArray[np.uint8]
+Pictures = npt.NDArray[np.uint8 | np.uint16]
 """Frames [T, height, width, 3], RGB."""
+Output = Literal["uint8", "uint16"]
 
 
 class Plan(Protocol):
@@ -74,5 +75,7 @@ class Engine(Protocol):
     def plan(self, width: int, height: int, scale: int | None = None) -> Plan:
         """Say what a stream of that size takes; nothing is allocated."""
 
-    def open(self, width: int, height: int, scale: int | None = None, seed: int | None = None) -> EngineSession:
-        """Open a stream of that size."""
+    def open(
+        self, width: int, height: int, scale: int | None = None, seed: int | None = None, *, output: Output = "uint8"
+    ) -> EngineSession:
+        """Open a stream of that size, which gives frames of that type."""

@@ -96,8 +96,9 @@ class Service:
     def _admit(self, opening: pb.Open) -> StoredSession:
         admission = examine(self._engine, opening, self._settings)
         seed = opening.seed if opening.HasField("seed") else None
+        size = (opening.width, opening.height)
         session = self.store.admit(
-            admission, lambda: self._engine.open(opening.width, opening.height, opening.scale or None, seed)
+            admission, lambda: self._engine.open(*size, opening.scale or None, seed, output=admission.sample)
         )
         self.metrics.record(Metric.SESSIONS_OPENED, 1)
         return session
