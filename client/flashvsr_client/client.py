@@ -76,14 +76,16 @@ class Client:
         )
 
     def open_session(
-        self, width: int, height: int, fps: float = 0.0, scale: int = 4, *, seed: int | None = None
+        self, width: int, height: int, fps: float = 0.0, scale: int = 4, *, seed: int | None = None, depth: int = 8
     ) -> Session:
         """Open a session for frames of ``width`` x ``height`` pixels; ``fps`` 0 means unknown.
+
+        ``depth`` 8: frames are uint8, both ways; 16: uint16, where 65535 is white.
 
         Raises :class:`UsageError`, :class:`InputError`, :class:`ServerUnreachableError`, :class:`ServerBusyError`,
         :class:`ServerError`, :class:`EngineUnavailableError`.
         """
-        spec = StreamSpec(width, height, scale, fps, seed)
+        spec = StreamSpec(width, height, scale, fps, seed, depth)
         return Session(self._transport.open(spec), spec)
 
     def ping(self) -> Sequence[Health]:
@@ -119,14 +121,14 @@ class Session:
         return self._stream.info
 
     def upscale(self, frames: Iterable[Frame]) -> Generator[Frame, None, None]:
-        """Give an upscaled frame, uint8 RGB [s*h, s*w, 3], for each of ``frames``, uint8 RGB [h, w, 3], in order.
+        """Give an upscaled frame, RGB [s*h, s*w, 3], for each of ``frames``, RGB [h, w, 3], in order.
 
         ``frames`` is iterated in a thread of its own, some chunks ahead of the output. A session takes one stream:
         call this once. Raises :class:`InputError` for a frame of another size, and what :meth:`Stream.receive` does.
         """
         info = self._stream.info
         counts = sizes(info.first_chunk, info.chunk, info.max_chunk_frames)
-        return exchange(self._stream, chunked(frames, self._spec.width, self._spec.height, counts))
+        return exchange(self._stream, chunked(frames, self._spec.width, self._spec.height, counts, self._spec.depth))
 
     def close(self) -> None:
         """Free the session here and at the engine."""

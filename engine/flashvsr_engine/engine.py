@@ -13,7 +13,7 @@ from flashvsr_engine import checkpoint, schedule
 from flashvsr_engine.config import EngineConfig, require, require_seed
 from flashvsr_engine.devices import decoder_dtype, resolve_device, resolve_dtype
 from flashvsr_engine.footprint import META
-from flashvsr_engine.frames import Frames, Output
+from flashvsr_engine.frames import OUTPUTS, Frames, Output
 from flashvsr_engine.geometry import Geometry
 from flashvsr_engine.graphs import GraphPool
 from flashvsr_engine.group import Group
@@ -102,11 +102,12 @@ class FlashVSREngine:
         """Open a stream of width x height frames, each from 16 up; ConfigError for anything not allowed.
 
         scale and seed default to the configuration's; noise, when given, is used in place of the seed's. Output is
-        "uint8", or "float": float32 in [-1, 1] before rounding. first_frame is the place of the stream's first frame
-        in its film, a multiple of 8: the seed's noise is keyed by it, so streams of one film agree where they overlap.
+        "uint8", "uint16" of full scale, or "float": float32 in [-1, 1] before rounding. first_frame is the place of the
+        stream's first frame in its film, a multiple of 8: the seed's noise is keyed by it, so streams of one film agree
+        where they overlap.
         """
         geometry = self._geometry(width, height, scale)
-        require("output", output, ("uint8", "float"))
+        require("output", output, tuple(OUTPUTS))
         seed = self.config.seed if seed is None else seed
         require_seed(seed)
         own = CounterNoise(seed, schedule.first_latent(first_frame))

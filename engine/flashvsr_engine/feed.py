@@ -12,7 +12,7 @@ from torch import Tensor
 
 from flashvsr_engine import schedule
 from flashvsr_engine.chunk import run_chunk
-from flashvsr_engine.errors import OutOfMemoryError, SessionStateError
+from flashvsr_engine.errors import FrameError, OutOfMemoryError, SessionStateError
 from flashvsr_engine.frames import Frames, copied
 from flashvsr_engine.graphs import ChunkGraphs, steady
 from flashvsr_engine.kvcache import KVCache
@@ -47,6 +47,9 @@ class Feed:
     def take(self, frames: Frames) -> None:
         """Let frames wait, as many as there are. FrameError for frames of another type or size."""
         taken = copied(frames, self.stream.geometry)  # the user may change the array after the call
+        began_with = self.state.last_frame.dtype
+        if self.state.frames_in and taken.dtype != began_with:
+            raise FrameError(f"frames have type {taken.dtype}; this stream began with {began_with}.")
         if len(taken):
             self.state.last_frame = taken[-1:].clone()
             self.state.frames_in += len(taken)

@@ -98,14 +98,15 @@ class ChunkGraphs:
         self._pool = pool
         self._compute = compute
         self._graphs: dict[tuple[int, ...], torch.cuda.CUDAGraph] = {}
-        size = (CHUNK, geometry.height, geometry.width, 3)
-        self._frames = [torch.empty(size, dtype=torch.uint8, device=device) for _ in streams]
+        self._frames: list[Tensor] = []
         self._places = [torch.zeros((), dtype=torch.int64, device=device) for _ in streams]
         self._made = [empty_output(CHUNK, geometry, stream.output, device) for stream in streams]
 
     def run(self, states: Sequence[StreamState], frames: Sequence[Tensor]) -> list[Tensor]:
         """Run the next chunk of each state, all of them steady; returns their output frames."""
         key = tuple(state.kv.written % state.kv.spec.capacity for state in states)
+        if not self._frames:
+            self._frames = [taken.to(self._streams[0].device).clone() for taken in frames]
         graph = self._graphs.get(key) or self._record(key, states)
         for i, state in enumerate(states):
             self._frames[i].copy_(frames[i])

@@ -49,11 +49,12 @@ class Session:
     def push(self, frames: npt.NDArray[Any]) -> npt.NDArray[Any]: ...
 
     def push(self, frames: Frames) -> Frames:
-        """Take frames uint8 (T, h, w, 3), RGB, any T >= 0; return those that are ready, (T', s*h, s*w, 3), T' >= 0.
+        """Take frames (T, h, w, 3), RGB, any T >= 0; return those that are ready, (T', s*h, s*w, 3), T' >= 0.
 
-        uint8, or float32 in [-1, 1] where the session was opened with output="float". A numpy array gives a numpy
-        array, a tensor a tensor on the engine's device. FrameError for frames of another type or size, which leaves
-        the session as it was; SessionStateError after its end.
+        Frames are uint8, or uint16 where 65535 is white; those of one stream are of one type. What comes back is of
+        the type that the session was opened for. A numpy array gives a numpy array, a tensor a tensor on the engine's
+        device. FrameError for frames of another type or size, which leaves the session as it was; SessionStateError
+        after its end.
         """
         self.accept(frames)
         return self.result(self._run_ready())

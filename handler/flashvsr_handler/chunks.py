@@ -132,7 +132,13 @@ def _checked(session: StoredSession, message: pb.Frames, watch: Stopwatch) -> Pi
             f"Frames of {message.width}x{message.height} in a session of {opening.width}x{opening.height}: "
             "send frames of the size that was opened."
         )
-    return streaming.decoded(message, watch)
+    frames = streaming.decoded(message, watch)
+    if frames.dtype != session.admission.sample:
+        raise InvalidRequest(
+            f"Frames of {frames.dtype} in a session of {session.admission.sample}: a session that was opened for "
+            "RGB48LE takes RGB48LE, every other session the other formats."
+        )
+    return frames
 
 
 def _done(frames: int, frames_in: int, frames_out: int, watch: Stopwatch) -> pb.StreamResponse:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Literal, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
-Pictures = npt.NDArray[np.uint8]
+Pictures = npt.NDArray[np.uint8 | np.uint16]
 """Frames [T, height, width, 3], RGB."""
+Output = Literal["uint8", "uint16"]
 
 
 class Plan(Protocol):
@@ -75,6 +76,16 @@ class Engine(Protocol):
         """Say what a stream of that size takes; nothing is allocated."""
 
     def open(
-        self, width: int, height: int, scale: int | None = None, seed: int | None = None, *, first_frame: int = 0
+        self,
+        width: int,
+        height: int,
+        scale: int | None = None,
+        seed: int | None = None,
+        *,
+        output: Output = "uint8",
+        first_frame: int = 0,
     ) -> EngineSession:
-        """Open a stream of that size; ``first_frame``: the place of its first frame in its film."""
+        """Open a stream of that size, which gives frames of that type.
+
+        ``first_frame``: the place of its first frame in its film.
+        """

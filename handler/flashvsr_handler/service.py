@@ -96,10 +96,11 @@ class Service:
     def _admit(self, opening: pb.Open) -> StoredSession:
         admission = examine(self._engine, opening, self._settings)
         seed = opening.seed if opening.HasField("seed") else None
+        size = (opening.width, opening.height)
         session = self.store.admit(
             admission,
             lambda: self._engine.open(
-                opening.width, opening.height, opening.scale or None, seed, first_frame=opening.first_frame
+                *size, opening.scale or None, seed, output=admission.sample, first_frame=opening.first_frame
             ),
         )
         self.metrics.record(Metric.SESSIONS_OPENED, 1)

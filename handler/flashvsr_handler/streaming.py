@@ -31,7 +31,7 @@ class Stopwatch:
 
 
 def decoded(message: pb.Frames, watch: Stopwatch) -> Pictures:
-    """Give the frames of a message, uint8 [T, h, w, 3]. Raises :class:`flashvsr_proto.wire.WireError`."""
+    """Give the frames of a message [T, h, w, 3]. Raises :class:`flashvsr_proto.wire.WireError`."""
     started = time.perf_counter()
     frames = wire.decode(message)
     watch.decode += time.perf_counter() - started
@@ -39,7 +39,7 @@ def decoded(message: pb.Frames, watch: Stopwatch) -> Pictures:
 
 
 def pushed(engine: EngineSession, frames: Pictures, piece: int, watch: Stopwatch) -> Iterator[Pictures]:
-    """Push uint8 ``frames`` [T, h, w, 3] in pieces of ``piece``; yield what each gives, when it gives any."""
+    """Push ``frames`` [T, h, w, 3] in pieces of ``piece``; yield what each gives, when it gives any."""
     for start in range(0, len(frames), piece):
         yield from _timed(watch, engine.push, frames[start : start + piece])
 

@@ -9,6 +9,7 @@ from itertools import count
 from threading import Event, Lock
 from typing import TYPE_CHECKING, Final
 
+import numpy as np
 from flashvsr_proto import wire
 from flashvsr_proto.v1 import stream_pb2 as pb
 
@@ -64,7 +65,8 @@ class RpcStream:
     def submit(self, frames: Frames) -> None:
         """See :class:`Stream`."""
         assert 1 <= len(frames) <= self.info.max_chunk_frames
-        self._send(pb.StreamRequest(frames=wire.encode(frames, first_frame=self._frames_sent)))
+        pixel_format = pb.PIXEL_FORMAT_RGB24 if frames.dtype == np.uint8 else pb.PIXEL_FORMAT_RGB48LE
+        self._send(pb.StreamRequest(frames=wire.encode(frames, pixel_format, first_frame=self._frames_sent)))
         self._frames_sent += len(frames)
 
     def flush(self) -> None:

@@ -98,7 +98,7 @@ def _open_message(spec: StreamSpec) -> pb.Open:
         height=spec.height,
         scale=spec.scale,
         fps=spec.fps,
-        output_format=pb.PIXEL_FORMAT_RGB24,
+        output_format=pb.PIXEL_FORMAT_RGB48LE if spec.depth == 16 else pb.PIXEL_FORMAT_RGB24,
         seed=spec.seed,
         first_frame=spec.first_frame,
     )

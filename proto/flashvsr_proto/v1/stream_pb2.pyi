@@ -11,6 +11,7 @@ class PixelFormat(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     PIXEL_FORMAT_UNSPECIFIED: _ClassVar[PixelFormat]
     PIXEL_FORMAT_RGB24: _ClassVar[PixelFormat]
     PIXEL_FORMAT_YUV420P: _ClassVar[PixelFormat]
+    PIXEL_FORMAT_RGB48LE: _ClassVar[PixelFormat]
 
 class ColorMatrix(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
@@ -39,6 +40,7 @@ class ErrorCode(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
 PIXEL_FORMAT_UNSPECIFIED: PixelFormat
 PIXEL_FORMAT_RGB24: PixelFormat
 PIXEL_FORMAT_YUV420P: PixelFormat
+PIXEL_FORMAT_RGB48LE: PixelFormat
 COLOR_MATRIX_UNSPECIFIED: ColorMatrix
 COLOR_MATRIX_BT601: ColorMatrix
 COLOR_MATRIX_BT709: ColorMatrix

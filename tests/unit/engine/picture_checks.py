@@ -47,13 +47,15 @@ def _bytes(dtype: torch.dtype, device: str) -> None:
 
 
 def _sizes(device: str) -> None:
-    frames = torch.randint(0, 256, (2, 5, 21, 3), dtype=torch.uint8, device=device)
-    for scale, padded in ((4, (20, 90)), (3, (23, 63)), (2, (37, 384))):
-        size = (5 * scale, 21 * scale)
-        expected = enlarge_reference(frames, size, padded)
-        found = torch.full(expected.shape, torch.nan, device=device)
-        enlarge(frames, size, found)
-        torch.testing.assert_close(found, expected, rtol=0, atol=2e-6)
+    coarse = torch.randint(0, 256, (2, 5, 21, 3), dtype=torch.uint8, device=device)
+    fine = torch.randint(0, 65536, (2, 5, 21, 3), device=device).to(torch.uint16)
+    for frames in (coarse, fine):
+        for scale, padded in ((4, (20, 90)), (3, (23, 63)), (2, (37, 384))):
+            size = (5 * scale, 21 * scale)
+            expected = enlarge_reference(frames, size, padded)
+            found = torch.full(expected.shape, torch.nan, device=device)
+            enlarge(frames, size, found)
+            torch.testing.assert_close(found, expected, rtol=0, atol=2e-6)
 
 
 if __name__ == "__main__":

@@ -229,3 +229,22 @@ def test_wrong_options_are_refused_at_open(engine: FlashVSREngine, options: dict
         engine.open(**({"width": 32, "height": 24} | options))
     assert isinstance(raised.value, ValueError)
     assert isinstance(raised.value, EngineError)
+
+
+def test_sixteen_bits_go_through(engine: FlashVSREngine) -> None:
+    frames = video(30)
+    exact = run(engine, frames, [], output="float")
+    fine = run(engine, frames.astype(np.uint16) * 257, [], output="uint16")
+    assert fine.dtype == np.uint16
+    expected = np.clip(np.round((exact + 1) * 32767.5), 0, 65535)
+    assert np.abs(fine.astype(float) - expected).max() <= 1
+    halfway = run(engine, frames.astype(np.uint16) * 257 + 128, [], output="uint16")
+    assert not np.array_equal(halfway, fine), "what lies between two steps of 8 bits is seen"
+
+
+def test_a_stream_is_of_one_type(engine: FlashVSREngine) -> None:
+    session = engine.open(32, 24)
+    session.push(video(2).astype(np.uint16))
+    with pytest.raises(FrameError, match=r"uint8; this stream began with torch\.uint16"):
+        session.push(video(2))
+    assert session.frames_in == 2

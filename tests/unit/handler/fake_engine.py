@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 from flashvsr_engine.errors import ConfigError
-from flashvsr_handler.protocols import Pictures
+from flashvsr_handler.protocols import Output, Pictures
 
 FIRST_CHUNK, CHUNK, LOOK_AHEAD = 25, 8, 4
 
@@ -32,6 +32,7 @@ class FakeSession:
     frames_in: int = 0
     frames_out: int = 0
     closed: bool = False
+    output: Output = "uint8"
 
     def push(self, frames: Pictures) -> Pictures:
         assert not self.closed
@@ -54,7 +55,7 @@ class FakeSession:
         given, self.waiting = self.waiting[:count], self.waiting[count:]
         self.frames_out += count
         width, height = self.size
-        frames = np.array(given, np.uint8).reshape(count, height, width, 3)
+        frames = np.array(given, self.output).reshape(count, height, width, 3)
         return frames.repeat(self.scale, 1).repeat(self.scale, 2)
 
 
@@ -71,9 +72,16 @@ class FakeEngine:
         return FakePlan(width * scale, height * scale)
 
     def open(
-        self, width: int, height: int, scale: int | None = None, seed: int | None = None, *, first_frame: int = 0
+        self,
+        width: int,
+        height: int,
+        scale: int | None = None,
+        seed: int | None = None,
+        *,
+        output: Output = "uint8",
+        first_frame: int = 0,
     ) -> FakeSession:
         self.first_frames.append(first_frame)
-        session = FakeSession(4 if scale is None else scale, seed, (width, height))
+        session = FakeSession(4 if scale is None else scale, seed, (width, height), output=output)
         self.sessions.append(session)
         return session

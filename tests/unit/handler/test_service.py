@@ -313,3 +313,17 @@ def test_silent_sessions_expire_and_their_memory_is_freed() -> None:
     assert caller.engine.sessions[0].closed
     assert code(caller.frames(silent, 0, pictures(1))) == pb.ERROR_CODE_NO_SESSION
     assert caller.balance()
+
+
+def test_a_session_of_sixteen_bits_takes_and_gives_them_alone() -> None:
+    caller = Caller()
+    session = caller.open(output_format=pb.PIXEL_FORMAT_RGB48LE).session_id
+    frames = np.random.default_rng(0).integers(0, 65536, (30, SIZE[1], SIZE[0], 3), np.uint16)
+    deep = pb.StreamRequest(session_id=session, frames=wire.encode(frames, pb.PIXEL_FORMAT_RGB48LE))
+    shallow = pb.StreamRequest(session_id=session, frames=wire.encode(pictures(2)))
+    assert code(caller.ask(shallow)) == pb.ERROR_CODE_INVALID_REQUEST
+    answers = [*caller.ask(deep), *caller.flush(session, 1)]
+    messages = [response.frames for response in answers if response.HasField("frames")]
+    assert {message.pixel_format for message in messages} == {pb.PIXEL_FORMAT_RGB48LE}
+    np.testing.assert_array_equal(np.concatenate([wire.decode(one) for one in messages]), enlarged(frames))
+    assert code(caller.ask(pb.StreamRequest(session_id=caller.open().session_id, frames=deep.frames)))
