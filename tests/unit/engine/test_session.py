@@ -81,8 +81,8 @@ def test_any_size_comes_out_whole(engine: FlashVSREngine, width: int, height: in
 def test_a_session_from_mid_film_has_the_films_noise(engine: FlashVSREngine) -> None:
     """The same frames at another place of a film come out otherwise; at place 0 as ever."""
     frames = video(30)
-    there = engine.open(32, 24, first_frame=16)._stream.noise.latents(0, 6, 8, 8, torch.device("cpu"))
-    film = engine.open(32, 24)._stream.noise.latents(4, 6, 8, 8, torch.device("cpu"))
+    there = engine.open(32, 24, first_frame=16).feed.stream.noise.latents(0, 6, 8, 8, torch.device("cpu"))
+    film = engine.open(32, 24).feed.stream.noise.latents(4, 6, 8, 8, torch.device("cpu"))
     assert torch.equal(there, film)
     assert np.array_equal(run(engine, frames, [], first_frame=0), run(engine, frames, []))
     assert not np.array_equal(run(engine, frames, [], first_frame=16), run(engine, frames, []))
