@@ -32,7 +32,7 @@ def enlarge_reference(frames: Tensor, size: Size, padded: Size) -> Tensor:
     The antialiased mode is asked for because it is the one with a = -0.5, as PIL has it; when enlarging, it filters
     nothing else.
     """
-    x = frames.permute(0, 3, 1, 2).float().div_(255)
+    x = frames.permute(0, 3, 1, 2).float().div_(255).contiguous()  # plane by plane, torch takes half the time
     x = F.interpolate(x, size=size, mode="bicubic", antialias=True).clamp_(0, 1).mul_(2).sub_(1)
     for axis, length in enumerate(padded, start=2):
         if length > x.shape[axis]:

@@ -37,7 +37,7 @@ REACH = reach((1 + 9 + 1, 9 + 1, 9 + 1, 2))
 """In latent rows, of all that comes after the first convolution: three convolutions a MemBlock, Widen at its input."""
 
 STRIP_BYTES = 4 << 20
-"""About the size of a full-size tensor of a strip: small beside a processor's last cache, large beside a call's cost."""
+"""About the size of a full-size tensor of a strip: small beside a processor's last cache, large beside a call."""
 
 DecoderMemory = tuple[Tensor, ...]
 """The last input frame of each MemBlock, (batch, channels, height, width)."""
