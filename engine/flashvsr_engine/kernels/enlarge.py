@@ -34,6 +34,7 @@ def enlarge_reference(frames: Tensor, size: Size, padded: Size) -> Tensor:
     nothing else.
     """
     x = frames.permute(0, 3, 1, 2).float().div_(torch.iinfo(frames.dtype).max)
+    x = x.contiguous()  # plane by plane, torch takes half the time
     x = F.interpolate(x, size=size, mode="bicubic", antialias=True).clamp_(0, 1).mul_(2).sub_(1)
     for axis, length in enumerate(padded, start=2):
         if length > x.shape[axis]:
