@@ -80,7 +80,7 @@ class FlashVSRHandler:
         assert self._service is not None
         for sample in self._service.metrics.drain():
             metric = context.metrics.get_metric(sample.metric.title, MetricTypes(sample.metric.kind.value))
-            metric.add_or_update(sample.value, [context.model_name, "Model"])
+            metric.add_or_update(sample.value, [context.model_name, "Model", *filter(None, [sample.label])])
 
     def _start_housekeeping(self) -> None:
         thread = threading.Thread(target=self._keep_house, args=(os.getppid(),), name="housekeeping", daemon=True)

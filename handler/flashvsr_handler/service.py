@@ -60,8 +60,10 @@ class Service:
             for response in self._answer(request, many):
                 yield self._addressed(response, request)
         except Exception as error:  # noqa: BLE001 - the boundary: whatever went wrong, the client gets an answer
-            self.metrics.record(Metric.REFUSED, 1)
-            yield self._addressed(pb.StreamResponse(error=_as_error(error)), request)
+            refusal = _as_error(error)
+            code = pb.ErrorCode.Name(refusal.code).removeprefix("ERROR_CODE_").lower()
+            self.metrics.record(Metric.REFUSED, 1, code)
+            yield self._addressed(pb.StreamResponse(error=refusal), request)
         self.metrics.record(Metric.SESSIONS_ACTIVE, self.store.counters.active)
         self.metrics.record(Metric.STATE_BYTES, self.store.state_bytes)
 
