@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from flashvsr_engine import checkpoint, schedule
+from flashvsr_engine.checkpoint import Snapshot
 from flashvsr_engine.chunk import run_chunk
 from flashvsr_engine.errors import OutOfMemoryError, SessionStateError
 from flashvsr_engine.frames import Frames, copied
@@ -95,6 +96,14 @@ class Session:
         """
         self._require_open()
         checkpoint.save(Path(path), self._stream, self.state, self._signature, self._gives_tensors)
+
+    def snapshot(self) -> Snapshot:
+        """Copy the whole state to host memory, from which `FlashVSREngine.resume` goes on exactly.
+
+        The session goes on as well; close it to have its memory back.
+        """
+        self._require_open()
+        return checkpoint.snapshot(self._stream, self.state, self._signature, self._gives_tensors)
 
     def close(self) -> None:
         """Free the state. Closing twice is fine."""

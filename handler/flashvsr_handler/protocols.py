@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -43,6 +43,14 @@ class Plan(Protocol):
         """Device memory in use while a chunk runs, weights included."""
 
 
+class Snapshot(Protocol):
+    """A stream's whole state in host memory."""
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of host memory that it takes."""
+
+
 class EngineSession(Protocol):
     """One stream of frames."""
 
@@ -60,8 +68,11 @@ class EngineSession(Protocol):
     def finish(self) -> Pictures:
         """Return the rest."""
 
+    def snapshot(self) -> Any:
+        """Copy the whole state into host memory, as a :class:`Snapshot`; the session goes on as well."""
+
     def close(self) -> None:
-        """Free the state."""
+        """Free the state; the counts of frames stay."""
 
 
 class Engine(Protocol):
@@ -76,3 +87,6 @@ class Engine(Protocol):
 
     def open(self, width: int, height: int, scale: int | None = None, seed: int | None = None) -> EngineSession:
         """Open a stream of that size."""
+
+    def resume(self, snapshot: Any) -> EngineSession:
+        """Go on exactly with a stream from its snapshot."""
