@@ -5,8 +5,9 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass
 
-from flashvsr_engine.errors import EngineError
+from flashvsr_engine.errors import EngineError, OutOfMemoryError
 
+from flashvsr_handler.errors import Busy
 from flashvsr_handler.protocols import Engine
 from flashvsr_handler.sessions import SessionStore
 from flashvsr_handler.stored import StoredSession
@@ -41,6 +42,9 @@ class Parking:
         try:
             with self.turns.take():
                 session.engine = self.engine.resume(session.snapshot)
+        except OutOfMemoryError as error:  # something else took the device's memory
+            session.resident = False
+            raise Busy("The device has no memory left for this session now: repeat the chunk.") from error
         except BaseException:
             session.resident = False
             raise

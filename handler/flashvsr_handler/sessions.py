@@ -182,6 +182,10 @@ class SessionStore:
         for session_id in list(self._sessions):
             self.close(session_id, end)
 
+    def age(self, session: StoredSession) -> float:
+        """Seconds since a session was opened."""
+        return self._clock() - session.opened_at
+
     def silent(self, seconds: float) -> list[StoredSession]:
         """Sessions on the device that were not used for so long and have a state."""
         with self._changed:

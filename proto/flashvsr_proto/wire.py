@@ -16,6 +16,8 @@ from flashvsr_proto import yuv
 from flashvsr_proto.v1 import stream_pb2 as pb
 
 PROTOCOL_VERSION: Final = 1
+"""The newest that this code speaks."""
+OLDEST_PROTOCOL_VERSION: Final = 1
 MAX_SIDE: Final = 16384
 """The longest width or height of a picture on the wire, in pixels."""
 MAX_FRAMES: Final = 4096

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
-from flashvsr_engine.errors import ConfigError
+from flashvsr_engine.errors import ConfigError, OutOfMemoryError
 from flashvsr_handler.protocols import Pictures
 
 FIRST_CHUNK, CHUNK, LOOK_AHEAD = 25, 8, 4
@@ -47,6 +47,10 @@ class FakeSession:
         assert not self.closed
         return self._give(self.frames_in - self.frames_out)
 
+    def snapshot(self) -> FakeSnapshot:
+        assert not self.closed
+        return FakeSnapshot(replace(self, waiting=list(self.waiting)))
+
     def close(self) -> None:
         self.closed = True
 
@@ -59,9 +63,16 @@ class FakeSession:
 
 
 @dataclass
+class FakeSnapshot:
+    session: FakeSession
+    nbytes: int = 1000
+
+
+@dataclass
 class FakeEngine:
     name: str = "fake 1.1"
     sessions: list[FakeSession] = field(default_factory=list)
+    full: bool = False
 
     def plan(self, width: int, height: int, scale: int | None = None) -> FakePlan:
         scale = 4 if scale is None else scale
@@ -70,6 +81,12 @@ class FakeEngine:
         return FakePlan(width * scale, height * scale)
 
     def open(self, width: int, height: int, scale: int | None = None, seed: int | None = None) -> FakeSession:
+        if self.full:
+            raise OutOfMemoryError("the device is full")
         session = FakeSession(4 if scale is None else scale, seed, (width, height))
         self.sessions.append(session)
         return session
+
+    def resume(self, snapshot: FakeSnapshot) -> FakeSession:
+        self.sessions.append(replace(snapshot.session, waiting=list(snapshot.session.waiting)))
+        return self.sessions[-1]
