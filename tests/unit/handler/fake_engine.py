@@ -45,6 +45,8 @@ class FakeSession:
 
     def finish(self) -> Pictures:
         assert not self.closed
+        if self.fault is not None:
+            raise self.fault
         return self._give(self.frames_in - self.frames_out)
 
     def snapshot(self) -> FakeSnapshot:
