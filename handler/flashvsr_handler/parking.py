@@ -53,7 +53,7 @@ class Parking:
     def _park(self, session: StoredSession) -> bool:
         with self.store.claimed(session) as ours:
             room = self.bytes_budget - self.store.snapshots_bytes()
-            if not ours or session.admission.plan.state_bytes > room:
+            if not ours or not 0 < session.state_bytes <= room:  # zero: another thread parked it first
                 return False
             try:
                 with self.turns.take():
