@@ -59,7 +59,11 @@ class DirectPlane:
         self._server.add_generic_rpc_handlers((handlers,))
         self._health = health.HealthServicer()
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
-        self.port = _listen(self._server, settings)
+        try:
+            self.port = _listen(self._server, settings)
+        except SettingsError:
+            self._server.stop(None).wait()
+            raise
         self.show_health(serving=True)
         self._server.start()
 
