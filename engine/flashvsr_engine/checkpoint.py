@@ -1,9 +1,9 @@
-"""A stream's state in one safetensors file, and back, exactly."""
+"""A stream's state in host memory or in one safetensors file, and back, exactly."""
 
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,12 +29,61 @@ FORMAT = 1
 COUNTERS = ("chunks", "frames_in", "frames_out")
 
 
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """A stream's whole state in host memory, from which `FlashVSREngine.resume` goes on exactly, once."""
+
+    about: dict[str, Any]
+    tensors: dict[str, Tensor]
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of host memory that it takes."""
+        return sum(tensor.nbytes for tensor in self.tensors.values())
+
+
+def snapshot(stream: Stream, state: StreamState, signature: str, gives_tensors: bool) -> Snapshot:
+    """Copy a stream's state to host memory."""
+    tensors = {name: _host_copy(tensor) for name, tensor in _tensors(state).items()}
+    return Snapshot(_about(stream, state, signature, gives_tensors), tensors | _given_noise(stream))
+
+
 def save(path: Path, stream: Stream, state: StreamState, signature: str, gives_tensors: bool) -> None:
     """Write a stream and its state. The file appears under its name when it is whole."""
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in _tensors(state).items()}
-    if isinstance(stream.noise, FixedNoise):
-        tensors["noise"] = stream.noise.noise.cpu().contiguous()
-    about = {
+    about = _about(stream, state, signature, gives_tensors)
+    unfinished = path.with_name(path.name + ".part")
+    try:
+        save_file(tensors | _given_noise(stream), unfinished, {"flashvsr": json.dumps(about)})
+        unfinished.replace(path)
+    except (OSError, SafetensorError) as error:
+        unfinished.unlink(missing_ok=True)
+        raise CheckpointError(f"{path} cannot be written ({error}); the session goes on as it was.") from error
+
+
+def restore(path: Path, streams: Streams, planner: Planner, signature: str) -> Session:
+    """See `FlashVSREngine.restore`."""
+    return resume(_read(path), streams, planner, signature, str(path))
+
+
+def resume(saved: Snapshot, streams: Streams, planner: Planner, signature: str, origin: str = "The stream") -> Session:
+    """See `FlashVSREngine.resume`; errors name the ``origin``."""
+    from flashvsr_engine.session import Session
+
+    about, tensors = saved.about, saved.tensors
+    geometry = Geometry(**about["geometry"])
+    plan = planner.plan(geometry, like=Steps(**about["steps"]))
+    stream = streams.stream(geometry, plan.steps, _noise(about, tensors), about["output"])
+    for name, here in _setting(stream, signature).items():
+        if about["setting"][name] != here:
+            raise ConfigError(f"{origin} was saved with {name} {about['setting'][name]}; this engine has {here}.")
+    state = streams.state(stream)
+    _fill(state, tensors, about, stream.device)
+    return Session(streams.feed(stream, state, plan), signature, gives_tensors=about["gives_tensors"])
+
+
+def _about(stream: Stream, state: StreamState, signature: str, gives_tensors: bool) -> dict[str, Any]:
+    return {
         "format": FORMAT,
         "setting": _setting(stream, signature),
         "geometry": asdict(stream.geometry),
@@ -46,35 +95,21 @@ def save(path: Path, stream: Stream, state: StreamState, signature: str, gives_t
         "channels_last": [_is_channels_last(t) for t in state.decoder or ()],
         "gives_tensors": gives_tensors,
     }
-    unfinished = path.with_name(path.name + ".part")
-    try:
-        save_file(tensors, unfinished, {"flashvsr": json.dumps(about)})
-        unfinished.replace(path)
-    except (OSError, SafetensorError) as error:
-        unfinished.unlink(missing_ok=True)
-        raise CheckpointError(f"{path} cannot be written ({error}); the session goes on as it was.") from error
 
 
-def restore(path: Path, streams: Streams, planner: Planner, signature: str) -> Session:
-    """See `FlashVSREngine.restore`."""
-    from flashvsr_engine.session import Session
+def _given_noise(stream: Stream) -> dict[str, Tensor]:
+    return {"noise": stream.noise.noise.cpu().contiguous()} if isinstance(stream.noise, FixedNoise) else {}
 
-    about, tensors = _read(path)
-    geometry = Geometry(**about["geometry"])
-    plan = planner.plan(geometry, like=Steps(**about["steps"]))
-    noise = _noise(about, tensors)
-    stream = streams.stream(geometry, plan.steps, noise, about["output"])
-    for name, here in _setting(stream, signature).items():
-        if about["setting"][name] != here:
-            raise ConfigError(f"{path} was saved with {name} {about['setting'][name]}; this engine has {here}.")
-    state = streams.state(stream)
-    _fill(state, tensors, about, stream.device)
-    return Session(streams.feed(stream, state, plan), signature, gives_tensors=about["gives_tensors"])
+
+def _host_copy(tensor: Tensor) -> Tensor:
+    """Copy to host memory, from which a device reads back fastest when its pages are locked."""
+    copied = torch.empty(tensor.shape, dtype=tensor.dtype, pin_memory=tensor.is_cuda)
+    return copied.copy_(tensor.detach())
 
 
 def _noise(about: dict[str, Any], tensors: dict[str, Tensor]) -> CounterNoise | FixedNoise:
     if about["seed"] is None:
-        return FixedNoise(tensors.pop("noise"))
+        return FixedNoise(tensors["noise"])
     return CounterNoise(about["seed"], about.get("first_latent", 0))  # absent in files of before it was known
 
 
@@ -128,7 +163,7 @@ def _fill(state: StreamState, tensors: dict[str, Tensor], about: dict[str, Any],
     state.kv.written = about["counters"]["written"]
 
 
-def _read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
+def _read(path: Path) -> Snapshot:
     try:
         with safe_open(path, "pt") as file:
             metadata = file.metadata() or {}
@@ -139,7 +174,7 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
     if about.get("format") != FORMAT:
         found = about.get("format")
         raise CheckpointError(f"{path} is no session saved by this version: format {found}, not {FORMAT}.")
-    return about, tensors
+    return Snapshot(about, tensors)
 
 
 def _is_channels_last(x: Tensor) -> bool:

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from flashvsr_engine import checkpoint, schedule
+from flashvsr_engine.checkpoint import Snapshot
 from flashvsr_engine.config import EngineConfig, require, require_seed
 from flashvsr_engine.devices import decoder_dtype, resolve_device, resolve_dtype
 from flashvsr_engine.footprint import META
@@ -140,6 +141,13 @@ class FlashVSREngine:
         ConfigError, which names the difference, when it was saved with other weights, options or precision.
         """
         return checkpoint.restore(Path(path), self._streams, self._planner, self._network.signature)
+
+    def resume(self, snapshot: Snapshot) -> Session:
+        """Go on, once, with a stream from what `Session.snapshot` gave; its frames are those it would have made itself.
+
+        ConfigError as of :meth:`restore`.
+        """
+        return checkpoint.resume(snapshot, self._streams, self._planner, self._network.signature)
 
     def _geometry(self, width: int, height: int, scale: int | None) -> Geometry:
         return Geometry(width, height, self.config.scale if scale is None else scale)

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from flashvsr_engine import checkpoint
+from flashvsr_engine.checkpoint import Snapshot
 from flashvsr_engine.feed import Feed, Phase
 from flashvsr_engine.frames import Frames, empty_output, on_host
 from flashvsr_engine.state import StreamState
@@ -74,6 +75,14 @@ class Session:
         """
         self.feed.require_open()
         checkpoint.save(Path(path), self.feed.stream, self.state, self._signature, self._gives_tensors)
+
+    def snapshot(self) -> Snapshot:
+        """Copy the whole state to host memory, from which `FlashVSREngine.resume` goes on exactly.
+
+        The session goes on as well; close it to have its memory back.
+        """
+        self.feed.require_open()
+        return checkpoint.snapshot(self.feed.stream, self.state, self._signature, self._gives_tensors)
 
     def close(self) -> None:
         """Free the state. Closing twice is fine."""

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from flashvsr_engine.chunk import compute_each
 from flashvsr_engine.config import EngineConfig
+from flashvsr_engine.errors import OutOfMemoryError
 from flashvsr_engine.feed import Feed
 from flashvsr_engine.footprint import META, Counted, LiveBytes
 from flashvsr_engine.frames import Output
@@ -77,11 +78,16 @@ class Streams:
         return Feed(stream, state, graphs)
 
     def state(self, stream: Stream) -> StreamState:
-        """The state of a stream at its start."""
+        """The state of a stream at its start. OutOfMemoryError when the device has no room for it."""
         geometry = stream.geometry
         where = META if self.device == META else torch.device("cpu")
         nothing = torch.empty(0, geometry.height, geometry.width, 3, dtype=torch.uint8, device=where)
-        cache = KVCache(self._kv_spec(stream), self.device, self.host)
+        try:
+            cache = KVCache(self._kv_spec(stream), self.device, self.host)
+        except torch.OutOfMemoryError as error:
+            raise OutOfMemoryError(
+                f"{self.device} has no memory left for another stream: close other sessions or programs on it."
+            ) from error
         return StreamState(kv=cache, pending=nothing, last_frame=nothing)
 
     def on_meta(self, live: LiveBytes) -> Streams:

@@ -52,4 +52,5 @@ def examine(engine: Engine, opening: pb.Open, settings: Settings) -> Admission:
     frames = room // input_bytes
     if frames == 0:
         raise TooLarge(f"One {opening.width}x{opening.height} frame passes the server's {room} bytes a message.")
-    return Admission(opening, plan, min(frames, settings.max_chunk_frames))
+    answer = settings.max_answer_bytes // sum(wire.plane_sizes(input_format, plan.out_width, plan.out_height))
+    return Admission(opening, plan, min(frames, settings.max_chunk_frames, max(plan.chunk, answer)))

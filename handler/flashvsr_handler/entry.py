@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import threading
-import time
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -15,16 +13,20 @@ from flashvsr_proto.v1 import stream_pb2 as pb
 from ts.handler_utils.utils import send_intermediate_predict_response  # type: ignore[import-untyped]
 from ts.metrics.metric_type_enum import MetricTypes  # type: ignore[import-untyped]
 
-from flashvsr_handler import model
+from flashvsr_handler import logs, model
+from flashvsr_handler.direct import DirectPlane
+from flashvsr_handler.housekeeping import EXIT_DEVICE_LOST, Housekeeper, Ward
+from flashvsr_handler.incoming import Incoming
+from flashvsr_handler.metrics import Sample
+from flashvsr_handler.pipeline import overlapped
 from flashvsr_handler.reports import Reports
 from flashvsr_handler.service import Service
-from flashvsr_handler.settings import Settings
+from flashvsr_handler.settings import Settings, SettingsError
 
-HOUSEKEEPING_S: Final = 1.0
-EXIT_DEVICE_LOST: Final = 70
-"""The worker leaves; TorchServe starts another, with a clean CUDA context."""
 HTTP_BODY: Final = "body"
 """Where TorchServe puts the body of an HTTP request."""
+AHEAD: Final = 2
+"""Pieces of a chunk that may wait to be encoded and sent."""
 
 logger = logging.getLogger(__name__)
 
@@ -35,20 +37,30 @@ class FlashVSRHandler:
     def __init__(self) -> None:
         self._service: Service | None = None
         self._reports = Reports(None, "")
+        self._housekeeper = Housekeeper()
 
     def initialize(self, context: Any) -> None:
         """Load the model as the ``handler`` section of model-config.yaml and the environment say."""
-        self._start_housekeeping()
+        self._housekeeper.start()
         section = (context.model_yaml_config or {}).get("handler") or {}
         settings = Settings.read(section, os.environ)
+        logs.set_up(settings.log_format, settings.worker_log_level)
         self._reports = Reports.under(settings.report_dir, context.model_name)
         with self._reports.working():
             try:
                 loaded = model.load(settings, context.system_properties.get("gpu_id"))
-            except (EngineError, OSError) as error:
+                service = Service(
+                    loaded.engine, loaded.device, loaded.budget_bytes, settings, park_bytes=loaded.park_bytes
+                )
+                plane = DirectPlane(service, settings) if settings.direct_port >= 0 else None
+                service.direct_port = plane.port if plane is not None else 0
+            except (EngineError, OSError, SettingsError) as error:
                 self._reports.failed(str(error))
                 raise
-        self._service = Service(loaded.engine, loaded.device, loaded.budget_bytes, settings)
+        self._service = service
+        self._housekeeper.look_after(
+            Ward(service, plane, settings, self._reports, loaded.gauge, lambda samples: _publish(context, samples))
+        )
         logger.info("Loaded %s on %s", loaded.engine.name, loaded.device)
 
     def handle(self, data: list[Mapping[str, bytes | bytearray]], context: Any) -> list[bytes]:
@@ -65,35 +77,27 @@ class FlashVSRHandler:
         key = next((key for key in (MANY_ANSWERS, ONE_ANSWER, HTTP_BODY) if key in inputs), None)
         if key is None:
             return _refusal(f"The request has no input {ONE_ANSWER!r}: put one serialised StreamRequest there.")
-        answer = self._service.handle(bytes(inputs[key]), many=key == MANY_ANSWERS)
-        last = next(answer)
-        for response in answer:
-            message = last.SerializeToString()
-            send_intermediate_predict_response([message], context.request_ids, "", 200, context)
-            last = response
-        self._publish(context)
+        many = key == MANY_ANSWERS
+        incoming = Incoming.read(bytes(inputs[key]))
+        parts = self._service.parts(incoming, many=many, request_id=str(context.get_request_id(0)))
+        last: pb.StreamResponse | None = None
+        for part in overlapped(parts, AHEAD) if many else parts:
+            for response in part():
+                if last is not None:
+                    message = last.SerializeToString()
+                    send_intermediate_predict_response([message], context.request_ids, "", 200, context)
+                last = response
         if self._service.device_lost:
             os._exit(EXIT_DEVICE_LOST)
+        assert last is not None
         return last
 
-    def _publish(self, context: Any) -> None:
-        assert self._service is not None
-        for sample in self._service.metrics.drain():
-            metric = context.metrics.get_metric(sample.metric.title, MetricTypes(sample.metric.kind.value))
-            metric.add_or_update(sample.value, [context.model_name, "Model"])
 
-    def _start_housekeeping(self) -> None:
-        thread = threading.Thread(target=self._keep_house, args=(os.getppid(),), name="housekeeping", daemon=True)
-        thread.start()
-
-    def _keep_house(self, parent: int) -> None:
-        """Close silent sessions; leave when TorchServe is gone, which a worker in mid-work would not notice."""
-        while True:
-            time.sleep(HOUSEKEEPING_S)
-            if os.getppid() != parent:
-                os._exit(0)
-            if self._service is not None and (expired := self._service.expire()):
-                logger.info("%d silent sessions expired", expired)
+def _publish(context: Any, samples: list[Sample]) -> None:
+    """Say samples to TorchServe, which reads them from the worker's log."""
+    for sample in samples:
+        metric = context.metrics.get_metric(sample.metric.title, MetricTypes(sample.metric.kind.value))
+        metric.add_or_update(sample.value, [context.model_name, "Model", *filter(None, [sample.label])])
 
 
 def _refusal(message: str) -> pb.StreamResponse:

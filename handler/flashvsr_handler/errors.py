@@ -7,6 +7,8 @@ ServiceError
 ├── OutOfOrder          the chunk index is neither the next nor the last one
 ├── Busy                no room for another session now: retry
 ├── TooLarge            a request, or an answer to it, would pass the server's limits
+├── Draining            the server stops: open elsewhere
+├── Unauthenticated     the token is missing or wrong
 └── SessionLost         the session broke: open another
 """
 
@@ -65,3 +67,16 @@ class SessionLost(ServiceError):  # noqa: N818
     """The session broke: open another."""
 
     code = pb.ERROR_CODE_SESSION_LOST
+
+
+class Draining(ServiceError):  # noqa: N818
+    """The server stops: open elsewhere, or here once it is back."""
+
+    code = pb.ERROR_CODE_DRAINING
+    retry_after_ms = 5000
+
+
+class Unauthenticated(ServiceError):  # noqa: N818
+    """The token is missing or wrong."""
+
+    code = pb.ERROR_CODE_UNAUTHENTICATED

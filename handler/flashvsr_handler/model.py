@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, cast
 
@@ -11,11 +13,14 @@ import torch
 from flashvsr_engine import FlashVSREngine, engine_config
 from flashvsr_engine.devices import keep_freed_memory
 
+from flashvsr_handler import gpu
+from flashvsr_handler.gpu import Levels
 from flashvsr_handler.protocols import Engine
-from flashvsr_handler.settings import Settings
+from flashvsr_handler.settings import Settings, SettingsError
 
 WARM_UP_SIDE: Final = 32
 SHARE_OF_FREE: Final = 0.8
+SHARE_TO_PARK: Final = 0.25
 ENGINE_SETTINGS: Final = (
     *("weights", "version", "mode", "device", "precision", "memory_limit", "color_fix", "seed"),
     *("tiled_dit", "tile_size", "tile_overlap", "tiled_vae", "unload_dit", "adaptive_batch_size"),
@@ -26,22 +31,30 @@ ENGINE_SETTINGS: Final = (
 
 @dataclass(frozen=True, slots=True)
 class LoadedModel:
-    """An engine that is ready, the name of its device, and the bytes for weights, states and one chunk's work."""
+    """An engine that is ready, on its device."""
 
     engine: Engine
     device: str
     budget_bytes: int
+    """For weights, states and one chunk's work."""
+    park_bytes: int = 0
+    """Of host memory, for sessions that are parked."""
+    gauge: Callable[[], Levels] = dict
+    """Reads what the device says of itself."""
 
 
-def load(settings: Settings, gpu: int | None) -> LoadedModel:
-    """Load the weights; ``gpu`` is the device that TorchServe assigned, if any, for ``device`` "auto".
+def load(settings: Settings, gpu_index: int | None) -> LoadedModel:
+    """Load the weights; ``gpu_index`` is the device that TorchServe assigned, if any, for ``device`` "auto".
 
+    ``engine_factory`` in the settings, "module:function", is called in place of all this with the same arguments.
     Raises the engine's ConfigError, WeightsError or DeviceError.
     """
-    assigned = settings.device == "auto" and gpu is not None and gpu >= 0 and torch.cuda.is_available()
+    if settings.engine_factory:
+        return _made_by(settings.engine_factory)(settings, gpu_index)
+    assigned = settings.device == "auto" and gpu_index is not None and gpu_index >= 0 and torch.cuda.is_available()
     chosen = {name: getattr(settings, name) for name in ENGINE_SETTINGS}
     if assigned:
-        chosen["device"] = f"cuda:{gpu}"
+        chosen["device"] = f"cuda:{gpu_index}"
     config = engine_config(**chosen)
     free = _free_bytes(config.device)
     engine = FlashVSREngine.load(config)
@@ -51,7 +64,22 @@ def load(settings: Settings, gpu: int | None) -> LoadedModel:
         _warm_up(engine)
     budget = settings.state_bytes_budget or int(free * SHARE_OF_FREE)
     # The engine also takes and gives tensors; for arrays it gives arrays, which is all that the protocol says.
-    return LoadedModel(cast("Engine", engine), str(engine.device), budget)
+    device = str(engine.device)
+    park = settings.park_bytes_budget or int(psutil.virtual_memory().available * SHARE_TO_PARK)
+    return LoadedModel(cast("Engine", engine), device, budget, park, gpu.gauge(device, _uuid(engine.device)))
+
+
+def _uuid(device: torch.device) -> str | None:
+    return str(torch.cuda.get_device_properties(device).uuid) if device.type == "cuda" else None
+
+
+def _made_by(factory: str) -> Callable[[Settings, int | None], LoadedModel]:
+    module, _, name = factory.partition(":")
+    try:
+        made: Callable[[Settings, int | None], LoadedModel] = getattr(importlib.import_module(module), name)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise SettingsError(f"engine_factory {factory!r} cannot be used ({error}): give module:function.") from error
+    return made
 
 
 def _free_bytes(device: str) -> int:

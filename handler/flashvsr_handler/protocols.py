@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -44,6 +44,14 @@ class Plan(Protocol):
         """Device memory in use while a chunk runs, weights included."""
 
 
+class Snapshot(Protocol):
+    """A stream's whole state in host memory."""
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of host memory that it takes."""
+
+
 class EngineSession(Protocol):
     """One stream of frames."""
 
@@ -61,8 +69,11 @@ class EngineSession(Protocol):
     def finish(self) -> Pictures:
         """Return the rest."""
 
+    def snapshot(self) -> Any:
+        """Copy the whole state into host memory, as a :class:`Snapshot`; the session goes on as well."""
+
     def close(self) -> None:
-        """Free the state."""
+        """Free the state; the counts of frames stay."""
 
 
 class Engine(Protocol):
@@ -89,3 +100,6 @@ class Engine(Protocol):
 
         ``first_frame``: the place of its first frame in its film.
         """
+
+    def resume(self, snapshot: Any) -> EngineSession:
+        """Go on exactly with a stream from its snapshot."""

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
+
+DRAIN: Final = "drain"
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,15 +32,19 @@ class Reports:
             yield
             return
         marker = self._file("working")
-        marker.touch()
+        marker.write_text(repr(time.monotonic()), encoding="utf-8")  # one clock for all processes, which never jumps
         try:
             yield
         finally:
             marker.unlink(missing_ok=True)
 
-    def is_working(self) -> bool:
-        """Whether the worker loads or answers a request."""
-        return self.directory is not None and self._file("working").exists()
+    def is_working(self, within_s: float = math.inf) -> bool:
+        """Whether the worker loads or answers a request that it began at most so many seconds ago."""
+        try:
+            began = self.directory and self._file("working").read_text(encoding="utf-8")
+        except FileNotFoundError:
+            return False
+        return began is not None and (not began or time.monotonic() - float(began) <= within_s)
 
     def failed(self, reason: str) -> None:
         """Say why the model cannot be loaded."""
@@ -49,6 +58,22 @@ class Reports:
         if self.directory is None or not self._file("failed").exists():
             return None
         return self._file("failed").read_text(encoding="utf-8")
+
+    def drain(self, seconds: float) -> None:
+        """Tell all workers of this directory that the server stops, in so many seconds at the latest."""
+        assert self.directory is not None
+        partial = self.directory / "drain.partial"
+        partial.write_text(repr(time.monotonic() + seconds), encoding="utf-8")
+        partial.replace(self.directory / DRAIN)
+
+    def drain_seconds(self) -> float | None:
+        """Seconds until the server stops, None when it does not."""
+        if self.directory is None:
+            return None
+        try:
+            return float((self.directory / DRAIN).read_text(encoding="utf-8")) - time.monotonic()
+        except FileNotFoundError:
+            return None
 
     def _file(self, kind: str) -> Path:
         assert self.directory is not None

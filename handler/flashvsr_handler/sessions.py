@@ -10,162 +10,240 @@ from dataclasses import dataclass
 from typing import Final
 
 from flashvsr_handler.admission import Admission
-from flashvsr_handler.errors import Busy, NoSession, OutOfOrder, TooLarge
-from flashvsr_handler.protocols import EngineSession, Pictures
+from flashvsr_handler.budget import Budget
+from flashvsr_handler.errors import Busy, NoSession, TooLarge
+from flashvsr_handler.protocols import EngineSession
+from flashvsr_handler.stored import End, StoredSession
+from flashvsr_handler.turns import Turns
 
 ID_BYTES: Final = 18
-IN_FLIGHT: Final = 2
-"""Chunks that a client may have under way: one that runs and one that is queued. Either may have to be repeated."""
+USE_WAIT_S: Final = 60.0
+"""How long a request waits for another one of the same session, such as a repetition for the original."""
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """What a chunk gave, kept for a while so that a repeated request gets it again."""
+class Rules:
+    """What the store allows."""
 
-    chunk_index: int
-    outputs: tuple[Pictures, ...]
-    taken: int
-    """Frames in, of the stream, once this chunk's were taken."""
-    first_frame: int
-    """Number of the first output frame in its stream."""
-
-    @property
-    def frames(self) -> int:
-        """Output frames of this answer."""
-        return sum(len(output) for output in self.outputs)
-
-
-@dataclass(slots=True)
-class StoredSession:
-    """A session and what the store remembers of it."""
-
-    id: str
-    engine: EngineSession
-    admission: Admission
-    next_index: int = 0
-    answers: tuple[Answer, ...] = ()
-    """Of the last chunks, as many as a client may have under way."""
-    flushed: bool = False
-    last_used: float = 0.0
-    in_use: bool = False
-
-    def repeated(self, chunk_index: int) -> Answer | None:
-        """Give the answer of one of the last two chunks when its index comes again, None for the next one.
-
-        Raises :class:`OutOfOrder` for any other; the session stays usable.
-        """
-        for answer in self.answers:
-            if chunk_index == answer.chunk_index:
-                return answer
-        if chunk_index != self.next_index:
-            raise OutOfOrder(f"chunk_index {chunk_index}: send {self.next_index} next, or repeat one of the last two.")
-        return None
-
-    def remember(self, answer: Answer) -> None:
-        """Keep the answer of the chunk that just ran and expect the next."""
-        self.answers = (*self.answers[1 - IN_FLIGHT :], answer)
-        self.next_index = answer.chunk_index + 1
+    max_sessions: int
+    idle_timeout_s: float
+    max_sessions_per_caller: int = 0
+    """0 = no limit of its own."""
 
 
 @dataclass(frozen=True, slots=True)
 class Counters:
-    """Sessions since the start: opened == closed + expired + lost + active, always."""
+    """Sessions since the start: opened == closed + expired + lost + active, always; parked ones are active."""
 
     opened: int = 0
     closed: int = 0
     expired: int = 0
     lost: int = 0
     active: int = 0
+    parked: int = 0
 
 
 class SessionStore:
     """Sessions by unguessable id, admitted by number and bytes, closed when silent for too long.
 
-    Safe to use from two threads: a request's and the one that expires sessions.
+    Safe to use from several threads. Calls to the engine are made in ``turns``; no lock of the store is held then.
     """
 
-    def __init__(self, max_sessions: int, budget_bytes: int, idle_timeout_s: float, clock: Callable[[], float]) -> None:
-        self._max_sessions = max_sessions
-        self._budget_bytes = budget_bytes
-        self._idle_timeout_s = idle_timeout_s
+    def __init__(self, rules: Rules, budget: Budget, turns: Turns, clock: Callable[[], float]) -> None:
+        self.rules = rules
+        self.budget = budget
+        self._turns = turns
         self._clock = clock
-        self._lock = threading.Lock()
+        self._changed = threading.Condition()
         self._sessions: dict[str, StoredSession] = {}
-        self._opened = self._closed = self._expired = self._lost = 0
+        self._opened = 0
+        self._ended = dict.fromkeys(End, 0)
 
     @property
     def counters(self) -> Counters:
         """How many sessions were opened, and where they are now."""
-        with self._lock:
-            return Counters(self._opened, self._closed, self._expired, self._lost, len(self._sessions))
+        with self._changed:
+            active = [session for session in self._sessions.values() if session.is_open]
+            ended = {end.value: count for end, count in self._ended.items()}
+            parked = sum(session.snapshot is not None for session in active)
+            return Counters(self._opened, active=len(active), parked=parked, **ended)
 
     @property
     def state_bytes(self) -> int:
-        """Bytes that the open sessions were admitted with."""
-        with self._lock:
-            return self._held()
+        """Bytes on the device that the sessions hold, as they were admitted."""
+        with self._changed:
+            return sum(session.state_bytes for session in self._sessions.values())
 
-    def admit(self, admission: Admission, make: Callable[[], EngineSession]) -> StoredSession:
-        """Open a session when, beside the others' states, there is room for the peak of its work.
+    def snapshots_bytes(self) -> int:
+        """Bytes of host memory that parked sessions take."""
+        with self._changed:
+            return sum(s.snapshot.nbytes for s in self._sessions.values() if s.snapshot is not None)
+
+    def admit(self, admission: Admission, make: Callable[[], EngineSession], caller: str = "") -> StoredSession:
+        """Open a session when no session, the new one included, can then run out of memory.
 
         Raises :class:`TooLarge` when it would not fit an empty server, :class:`Busy` when it does not fit now.
         """
-        peak_bytes = admission.plan.peak_bytes
-        if peak_bytes > self._budget_bytes:
+        if not self.budget.fits([admission.plan]):
             raise TooLarge(
-                f"A session of {peak_bytes} bytes at its peak passes the server's {self._budget_bytes}: "
+                f"A session of {admission.plan.peak_bytes} bytes at its peak passes the server's {self.budget.total}: "
                 "send smaller pictures or ask for a smaller scale."
             )
         self.expire()
-        with self._lock:
-            if len(self._sessions) >= self._max_sessions:
-                raise Busy(f"All {self._max_sessions} sessions are taken: try again, or another server.")
-            held = self._held()
-            if held + peak_bytes > self._budget_bytes:
-                raise Busy(f"{held} of {self._budget_bytes} bytes are taken, {peak_bytes} more are needed: try again.")
-            session = StoredSession(secrets.token_urlsafe(ID_BYTES), make(), admission)
-            session.last_used = self._clock()
-            self._sessions[session.id] = session
+        session = self._reserve(admission, caller)
+        try:
+            with self._turns.take():
+                session.engine = make()
+        except BaseException:
+            with self._changed:
+                del self._sessions[session.id]
+            raise
+        with self._changed:
             self._opened += 1
-            return session
+            self._release(session)
+        return session
 
     @contextmanager
-    def use(self, session_id: str) -> Iterator[StoredSession]:
-        """Give the session of that id, which cannot expire meanwhile. Raises :class:`NoSession`."""
+    def use(self, session_id: str, caller: str = "") -> Iterator[StoredSession]:
+        """Give the session of that id to one thread, which it cannot expire under.
+
+        Raises :class:`NoSession`, also for another caller's; :class:`Busy` while it is in use elsewhere for long.
+        """
         self.expire()
-        with self._lock:
-            session = self._sessions.get(session_id)
-            if session is None:
-                raise NoSession(f"Session {session_id[:8]!r}... is unknown, closed or expired: open another.")
+        with self._changed:
+            session = self._find(session_id, caller)
+            if not self._changed.wait_for(lambda: not session.in_use, USE_WAIT_S):
+                raise Busy("The session is still at work on another request: try again.")
+            if session.ending is not None:
+                raise _unknown(session_id)
             session.in_use = True
+            session.patience_s = self.rules.idle_timeout_s
         try:
             yield session
         finally:
-            with self._lock:
-                session.in_use = False
-                session.last_used = self._clock()
+            with self._changed:
+                self._release(session)
+                ends = session.ending is not None
+            if ends:
+                self._free(session)
 
-    def close(self, session_id: str, *, lost: bool = False) -> None:
-        """Free a session, as closed by its client or, with ``lost``, as broken. Nothing happens when it is gone."""
-        with self._lock:
-            session = self._sessions.pop(session_id, None)
-            if session is None:
+    @contextmanager
+    def claimed(self, session: StoredSession) -> Iterator[bool]:
+        """Use a session without counting as a sign of life of its client; False when it is in use or at its end."""
+        with self._changed:
+            ours = not session.in_use and session.ending is None
+            session.in_use = ours or session.in_use
+        try:
+            yield ours
+        finally:
+            if ours:
+                with self._changed:
+                    session.in_use = False
+                    self._changed.notify_all()
+                    ends = session.ending is not None
+                if ends:
+                    self._free(session)
+
+    def close(self, session_id: str, end: End = End.CLOSED) -> None:
+        """Free a session, at the end of its use if it is in use. Nothing happens when it is gone."""
+        with self._changed:
+            session = self._sessions.get(session_id)
+            if session is None or session.ending is not None:
                 return
-            self._lost += lost
-            self._closed += not lost
-        session.engine.close()
+            session.ending = end
+            if session.in_use:
+                return
+        self._free(session)
+
+    def abandon(self, session_id: str, patience_s: float) -> None:
+        """Expect the session's client, who went away, back within so many seconds, or not at all."""
+        with self._changed:
+            if (session := self._sessions.get(session_id)) is not None:
+                session.patience_s = min(session.patience_s, patience_s)
+
+    def hasten(self, patience_s: float) -> None:
+        """Let every session that is silent for so long expire: the server is to stop."""
+        for session_id in list(self._sessions):
+            self.abandon(session_id, patience_s)
 
     def expire(self) -> int:
         """Close the sessions that were silent for too long; return how many."""
-        with self._lock:
-            deadline = self._clock() - self._idle_timeout_s
-            idle = [s for s in self._sessions.values() if not s.in_use and s.last_used < deadline]
+        with self._changed:
+            now = self._clock()
+            idle = [s for s in self._idle() if now - s.last_used > s.patience_s]
             for session in idle:
-                del self._sessions[session.id]
-            self._expired += len(idle)
+                session.ending = End.EXPIRED
         for session in idle:
-            session.engine.close()
+            self._free(session)
         return len(idle)
 
-    def _held(self) -> int:
-        return sum(session.admission.plan.state_bytes for session in self._sessions.values())
+    def close_all(self, end: End = End.LOST) -> None:
+        """End every session."""
+        for session_id in list(self._sessions):
+            self.close(session_id, end)
+
+    def age(self, session: StoredSession) -> float:
+        """Seconds since a session was opened."""
+        return self._clock() - session.opened_at
+
+    def silent(self, seconds: float) -> list[StoredSession]:
+        """Sessions on the device that were not used for so long and have a state."""
+        with self._changed:
+            now = self._clock()
+            return [s for s in self._idle() if s.state_bytes and now - s.last_used > seconds]
+
+    def make_room(self, session: StoredSession) -> None:
+        """Count a parked session, which the caller uses, as on the device. Raises :class:`Busy` without room."""
+        with self._changed:
+            self._require_room(session.admission)
+            session.resident = True
+
+    def _reserve(self, admission: Admission, caller: str) -> StoredSession:
+        with self._changed:
+            if len(self._sessions) >= self.rules.max_sessions:
+                raise Busy(f"All {self.rules.max_sessions} sessions are taken: try again, or another server.")
+            own = sum(session.caller == caller for session in self._sessions.values())
+            if caller and 0 < self.rules.max_sessions_per_caller <= own:
+                raise Busy(f"{own} sessions are open under this token, which is all that it may have: close one.")
+            self._require_room(admission)
+            session = StoredSession(
+                secrets.token_urlsafe(ID_BYTES), caller, admission, self._clock(), self.rules.idle_timeout_s
+            )
+            self._sessions[session.id] = session
+            return session
+
+    def _require_room(self, admission: Admission) -> None:
+        plans = [s.admission.plan for s in self._sessions.values() if s.state_bytes]
+        if not self.budget.fits([*plans, admission.plan]):
+            needed = self.budget.needed([*plans, admission.plan])
+            raise Busy(f"With this session {needed} of {self.budget.total} bytes would be needed: try again.")
+
+    def _idle(self) -> Iterator[StoredSession]:
+        return (s for s in self._sessions.values() if not s.in_use and s.ending is None)
+
+    def _find(self, session_id: str, caller: str) -> StoredSession:
+        session = self._sessions.get(session_id)
+        if session is None or session.caller != caller or not session.is_open or session.ending is not None:
+            raise _unknown(session_id)
+        return session
+
+    def _release(self, session: StoredSession) -> None:
+        session.in_use = False
+        session.last_used = self._clock()
+        self._changed.notify_all()
+
+    def _free(self, session: StoredSession) -> None:
+        """Free what the engine holds, and only then the room for it."""
+        assert session.ending is not None
+        try:
+            with self._turns.take():
+                session.engine.close()
+        finally:
+            with self._changed:
+                del self._sessions[session.id]
+                self._ended[session.ending] += 1
+                self._changed.notify_all()
+
+
+def _unknown(session_id: str) -> NoSession:
+    return NoSession(f"Session {session_id[:8]!r}... is unknown, closed or expired: open another.")

@@ -9,6 +9,9 @@ from typing import Final
 
 PREFIX: Final = "FLASHVSR_"
 MIB: Final = 1 << 20
+DAY_S: Final = 86_400
+FORMATS: Final = ("text", "json")
+LEVELS: Final = ("error", "warning", "info", "debug")
 
 
 class SettingsError(ValueError):
@@ -54,26 +57,60 @@ class Settings:
     """Bytes that the weights, all sessions' states and one chunk's work may take; 0 = 80 % of what is free at start."""
     idle_timeout_s: float = 60.0
     """A session that is silent for longer is closed."""
+    reconnect_s: float = 10.0
+    """The same, once its client's connection to the direct plane is gone."""
+    park_after_s: float = 0.0
+    """A session that is silent for longer waits in host memory until its next chunk; 0 = none does."""
+    park_bytes_budget: int = 0
+    """Host memory for that; 0 = a quarter of what is free at start."""
+    max_sessions_per_token: int = 0
+    """Open at one time under one name of auth_file; 0 = no limit of its own."""
+    auth_file: str = ""
+    """Tokens, one a line, "TOKEN" or "NAME TOKEN"; empty = nobody is asked who calls."""
+    engine_factory: str = ""
+    """"module:function" that gives another engine, such as one that only waits; see flashvsr_handler.model."""
+    hang_timeout_s: float = 300.0
+    """The worker is replaced when one call to the engine takes longer."""
     max_pixels: int = 3840 * 2176
     """The largest output picture, width times height."""
     max_chunk_frames: int = 128
     """The most frames that one request may carry."""
+    max_answer_bytes: int = 512 * MIB
+    """Output frames, as RGB, that one request may give, which limits its frames; the last two answers are kept."""
     max_message_bytes: int = 63 * MIB
     """The largest message either way; 1 MiB below TorchServe's max_request_size and max_response_size."""
     message_target_bytes: int = 6 * MIB
     """Output frames are put together into one message up to about this size; 3 to 12 MiB travel fastest."""
+    direct_host: str = "127.0.0.1"
+    """Where the direct plane listens."""
+    direct_port: int = -1
+    """Its port: 0 = any free one, -1 = there is no direct plane."""
+    tls_cert: str = ""
+    """Certificate chain of the direct plane, PEM; empty = no TLS."""
+    tls_key: str = ""
+    log_format: str = "text"
+    """text, or json: one object a line."""
+    worker_log_level: str = "warning"
+    """Of the worker: error, warning, info or debug."""
     report_dir: str = ""
     """Where the worker says that it works, and why it could not load; flashvsr-serve reads it. Empty = nowhere."""
     models: tuple[str, ...] = ("flashvsr0",)
     """Names of all models of this server, one for each device, told to clients."""
 
     def __post_init__(self) -> None:
-        for name in ("max_sessions", "max_pixels", "max_chunk_frames", "message_target_bytes"):
+        for name in ("max_sessions", "max_pixels", "max_chunk_frames", "message_target_bytes", "max_answer_bytes"):
             _require(getattr(self, name) >= 1, name, getattr(self, name), "1 or more")
-        for name in ("seed", "state_bytes_budget"):
+        for name in ("seed", "state_bytes_budget", "park_bytes_budget", "max_sessions_per_token"):
             _require(getattr(self, name) >= 0, name, getattr(self, name), "0 or more")
-        positive = isfinite(self.idle_timeout_s) and 0 < self.idle_timeout_s <= 86_400
-        _require(positive, "idle_timeout_s", self.idle_timeout_s, "more than 0, at most 86400 seconds")
+        for name in ("idle_timeout_s", "reconnect_s", "hang_timeout_s"):
+            seconds = getattr(self, name)
+            _require(isfinite(seconds) and 0 < seconds <= DAY_S, name, seconds, "more than 0, at most 86400 seconds")
+        parks = isfinite(self.park_after_s) and 0 <= self.park_after_s <= DAY_S
+        _require(parks, "park_after_s", self.park_after_s, "0 to 86400 seconds")
+        _require(-1 <= self.direct_port <= 65_535, "direct_port", self.direct_port, "-1 to 65535")
+        _require(bool(self.tls_cert) == bool(self.tls_key), "tls_key", self.tls_key, "given together with tls_cert")
+        _require(self.log_format in FORMATS, "log_format", self.log_format, " or ".join(FORMATS))
+        _require(self.worker_log_level in LEVELS, "worker_log_level", self.worker_log_level, ", ".join(LEVELS))
         allowed = MIB <= self.max_message_bytes <= 2047 * MIB
         _require(allowed, "max_message_bytes", self.max_message_bytes, f"{MIB} to {2047 * MIB}")
         _require(bool(self.models), "models", self.models, "one name or more")

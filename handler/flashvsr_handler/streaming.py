@@ -11,6 +11,7 @@ from flashvsr_proto import wire
 from flashvsr_proto.v1 import stream_pb2 as pb
 
 from flashvsr_handler.protocols import EngineSession, Pictures
+from flashvsr_handler.turns import Turns
 
 Given = ParamSpec("Given")
 
@@ -19,39 +20,39 @@ Given = ParamSpec("Given")
 class Stopwatch:
     """Seconds that one request spent in each part."""
 
+    queue: float = 0.0
+    """Until the engine was free."""
     decode: float = 0.0
     engine: float = 0.0
     encode: float = 0.0
+    send: float = 0.0
+    """Until the transport had taken the messages."""
 
     def timings(self) -> pb.Timings:
         """The same in whole microseconds, as they travel."""
         return pb.Timings(
-            decode_us=round(self.decode * 1e6), engine_us=round(self.engine * 1e6), encode_us=round(self.encode * 1e6)
+            queue_us=round(self.queue * 1e6),
+            decode_us=round(self.decode * 1e6),
+            engine_us=round(self.engine * 1e6),
+            encode_us=round(self.encode * 1e6),
+            send_us=round(self.send * 1e6),
         )
 
 
-def decoded(message: pb.Frames, watch: Stopwatch) -> Pictures:
-    """Give the frames of a message [T, h, w, 3]. Raises :class:`flashvsr_proto.wire.WireError`."""
-    started = time.perf_counter()
-    frames = wire.decode(message)
-    watch.decode += time.perf_counter() - started
-    return frames
-
-
-def pushed(engine: EngineSession, frames: Pictures, piece: int, watch: Stopwatch) -> Iterator[Pictures]:
+def pushed(engine: EngineSession, frames: Pictures, piece: int, watch: Stopwatch, turns: Turns) -> Iterator[Pictures]:
     """Push ``frames`` [T, h, w, 3] in pieces of ``piece``; yield what each gives, when it gives any."""
     for start in range(0, len(frames), piece):
-        yield from _timed(watch, engine.push, frames[start : start + piece])
+        yield from _timed(watch, turns, engine.push, frames[start : start + piece])
 
 
-def finished(engine: EngineSession, watch: Stopwatch) -> Iterator[Pictures]:
+def finished(engine: EngineSession, watch: Stopwatch, turns: Turns) -> Iterator[Pictures]:
     """End the stream; yield the rest, when there is any."""
-    yield from _timed(watch, engine.finish)
+    yield from _timed(watch, turns, engine.finish)
 
 
 def packed(
     frames: Pictures, opening: pb.Open, first_frame: int, target_bytes: int, watch: Stopwatch
-) -> Iterator[pb.Frames]:
+) -> Iterator[pb.StreamResponse]:
     """Yield ``frames`` as messages of as many frames as fit ``target_bytes``, one at least."""
     height, width = frames.shape[1:3]
     pixel_format = opening.output_format or pb.PIXEL_FORMAT_RGB24
@@ -61,15 +62,19 @@ def packed(
         started = time.perf_counter()
         part = frames[start : start + each]
         message = wire.encode(part, pixel_format, opening.output_color, first_frame + start)
-        watch.encode += time.perf_counter() - started
-        yield message
+        encoded = time.perf_counter()
+        watch.encode += encoded - started
+        yield pb.StreamResponse(frames=message)
+        watch.send += time.perf_counter() - encoded
 
 
 def _timed(
-    watch: Stopwatch, call: Callable[Given, Pictures], *args: Given.args, **kwargs: Given.kwargs
+    watch: Stopwatch, turns: Turns, call: Callable[Given, Pictures], *args: Given.args, **kwargs: Given.kwargs
 ) -> Iterator[Pictures]:
-    started = time.perf_counter()
-    frames = call(*args, **kwargs)
-    watch.engine += time.perf_counter() - started
+    with turns.take() as waited:
+        started = time.perf_counter()
+        frames = call(*args, **kwargs)
+        watch.engine += time.perf_counter() - started
+    watch.queue += waited
     if len(frames):
         yield frames

@@ -16,6 +16,8 @@ from flashvsr_proto import yuv
 from flashvsr_proto.v1 import stream_pb2 as pb
 
 PROTOCOL_VERSION: Final = 1
+"""The newest that this code speaks."""
+OLDEST_PROTOCOL_VERSION: Final = 1
 MAX_SIDE: Final = 16384
 """The longest width or height of a picture on the wire, in pixels."""
 MAX_FRAMES: Final = 4096
@@ -91,7 +93,8 @@ def encode(
     message.color.CopyFrom(resolve(color, height))
     matrix = _matrix(message.color)
     pictures = [yuv.from_rgb(frame, matrix) for frame in frames.astype(np.uint8, copy=False)]
-    message.planes.extend(b"".join(picture[part].tobytes() for picture in pictures) for part in range(3))
+    for part in range(3):
+        message.planes.append(b"".join(np.ascontiguousarray(picture[part]).data for picture in pictures))
     return message
 
 

@@ -18,6 +18,7 @@ from flashvsr_client.chunks import Frames
 from flashvsr_client.config import RetryPolicy, Timeout
 from flashvsr_client.errors import ServerError, StreamClosedError
 from flashvsr_client.transport.base import StreamInfo
+from flashvsr_client.transport.direct import Direct, DirectCall
 from flashvsr_client.transport.failures import AttemptError
 from flashvsr_client.transport.rpc import Rpc
 
@@ -34,18 +35,33 @@ class _Sent:
 
     index: int
     message: bytes
-    call: Call
+    call: Call | DirectCall
     retries: int
+    gated: bool
+    """Whether the next one waits until this one is accepted."""
 
 
 class RpcStream:
-    """A :class:`Stream`. Chunk k + 1 is sent once the server has begun chunk k: calls may overtake one another."""
+    """A :class:`Stream`. Chunk k + 1 is sent once the server has begun chunk k: calls may overtake one another.
+
+    On the direct plane, where nothing is overtaken, it is sent at once.
+    """
 
     def __init__(
-        self, rpc: Rpc, model: str, session_id: str, info: StreamInfo, timeout: Timeout, retry: RetryPolicy
+        self,
+        rpc: Rpc,
+        model: str,
+        session_id: str,
+        info: StreamInfo,
+        timeout: Timeout,
+        retry: RetryPolicy,
+        direct: Direct | None = None,
     ) -> None:
+        """``direct``, when given, carries the chunks as long as it holds; control messages always go by ``rpc``."""
         self.info = info
         self._rpc = rpc
+        self._direct = direct
+        self._route = direct or rpc
         self._model = model
         self._session_id = session_id
         self._timeout = timeout
@@ -54,13 +70,14 @@ class RpcStream:
         self._frames_sent = 0
         self._allowed = 0
         self._retries = 0  # chunks that took several attempts: a call sent before the last attempt came out of order
+        self._last_ungated = -1
         self._unaccepted: Channel[None] = Channel(1)
         self._accepted = iter(self._unaccepted)
         self._sent: Channel[_Sent] = Channel(_IN_FLIGHT)
         self._closing = Event()
         self._closed = False
         self._lock = Lock()
-        self._calls: list[Call] = []
+        self._calls: list[Call | DirectCall] = []
 
     def submit(self, frames: Frames) -> None:
         """See :class:`Stream`."""
@@ -89,7 +106,9 @@ class RpcStream:
                 return
             self._closed = True
             for call in self._calls:
-                call.cancel()  # type: ignore[no-untyped-call]  # untyped in grpc's stubs
+                call.cancel()
+            if self._direct is not None:
+                self._direct.close()
             goodbye = self._addressed(pb.StreamRequest(close=pb.Close()))
             with suppress(AttemptError, StreamClosedError):
                 self._rpc.ask(self._model, goodbye, _CLOSE_SECONDS)
@@ -97,32 +116,39 @@ class RpcStream:
     def _addressed(self, request: pb.StreamRequest) -> pb.StreamRequest:
         request.protocol_version = wire.PROTOCOL_VERSION
         request.session_id = self._session_id
+        request.token = self._rpc.token
         return request
 
     def _send(self, request: pb.StreamRequest) -> None:
         request.chunk_index = self._next_index
         message = self._addressed(request).SerializeToString()
-        self._unaccepted.put(None)
+        gated = self._direct is None or self._direct.broken  # a direct stream keeps the order by itself
+        if gated:
+            self._unaccepted.put(None)
+        else:
+            self._last_ungated = self._next_index
         retries = self._retries  # read before the call starts: a call that is too old is sent again, never too few
-        self._sent.put(_Sent(self._next_index, message, self._start(message), retries))
+        self._sent.put(_Sent(self._next_index, message, self._start(message), retries, gated))
         self._next_index += 1
 
-    def _start(self, message: bytes) -> Call:
+    def _start(self, message: bytes) -> Call | DirectCall:
         with self._lock:
             if self._closed:
                 raise StreamClosedError("the stream was closed: open another one")
-            call = self._rpc.start(self._model, message)
+            call = self._route.start(self._model, message)
             self._calls = [call, *(other for other in self._calls if other.is_active())]
             return call
 
     def _answer(self, sent: _Sent) -> Iterator[Frames]:
         """Give the frames of one chunk's answer, each once, over as many attempts as that takes."""
-        call = sent.call if sent.retries == self._retries else self._start(sent.message)
+        # Once the direct plane broke, those that were in it are sent again; the first one after them came too early.
+        broke = self._direct is not None and self._direct.broken and sent.index <= self._last_ungated + 1
+        call = self._start(sent.message) if broke or sent.retries != self._retries else sent.call
         given = 0
         for attempt in count(1):
             position = 0
             try:
-                for frames in self._frames(sent.index, call):
+                for frames in self._frames(sent, call):
                     fresh = frames[max(0, given - position) :]
                     position += len(frames)
                     if len(fresh):
@@ -143,19 +169,18 @@ class RpcStream:
         if self._closing.is_set():
             raise StreamClosedError("the stream was closed before its end") from failure
 
-    def _frames(self, index: int, call: Call) -> Iterator[Frames]:
+    def _frames(self, sent: _Sent, call: Call | DirectCall) -> Iterator[Frames]:
         """Read one attempt's answer: accepted, frames, done."""
         done = False
-        for response in self._rpc.answers(
-            call, self._timeout.message
-        ):  # to its very end: a call left early is cancelled
+        answers = self._route.answers(call, self._timeout.message)  # type: ignore[arg-type]  # its own calls
+        for response in answers:  # to its very end: a call left early is cancelled
             match response.WhichOneof("body"):
                 case "accepted":
-                    self._allow_next(index)
+                    self._allow_next(sent)
                 case "frames":
                     yield self._pictures(response.frames)
                 case "done":
-                    self._allow_next(index)
+                    self._allow_next(sent)
                     done = True
                 case other:
                     raise AttemptError(ServerError(f"the server answered a chunk with {other}: versions differ?"))
@@ -172,8 +197,9 @@ class RpcStream:
             raise AttemptError(ServerError(f"the server sent frames of {size} in a stream of {self.info}"))
         return frames
 
-    def _allow_next(self, index: int) -> None:
+    def _allow_next(self, sent: _Sent) -> None:
         """Let the sender go on, once for each chunk, however often its answer is repeated."""
-        if index == self._allowed:
+        if sent.index == self._allowed:
             self._allowed += 1
-            next(self._accepted)
+            if sent.gated:
+                next(self._accepted)

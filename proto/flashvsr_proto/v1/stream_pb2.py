@@ -24,51 +24,53 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1e\x66lashvsr_proto/v1/stream.proto\x12\x0b\x66lashvsr.v1\"\xb4\x02\n\rStreamRequest\x12\x18\n\x10protocol_version\x18\x01 \x01(\r\x12\x12\n\nsession_id\x18\x02 \x01(\t\x12\x13\n\x0b\x63hunk_index\x18\x03 \x01(\x04\x12!\n\x04open\x18\n \x01(\x0b\x32\x11.flashvsr.v1.OpenH\x00\x12%\n\x06\x66rames\x18\x0b \x01(\x0b\x32\x13.flashvsr.v1.FramesH\x00\x12#\n\x05\x66lush\x18\x0c \x01(\x0b\x32\x12.flashvsr.v1.FlushH\x00\x12#\n\x05\x63lose\x18\r \x01(\x0b\x32\x12.flashvsr.v1.CloseH\x00\x12!\n\x04ping\x18\x0e \x01(\x0b\x32\x11.flashvsr.v1.PingH\x00\x12!\n\x04\x63lip\x18\x0f \x01(\x0b\x32\x11.flashvsr.v1.ClipH\x00\x42\x06\n\x04\x62ody\"\xf3\x02\n\x0eStreamResponse\x12\x12\n\nsession_id\x18\x01 \x01(\t\x12\x13\n\x0b\x63hunk_index\x18\x02 \x01(\x04\x12%\n\x06opened\x18\n \x01(\x0b\x32\x13.flashvsr.v1.OpenedH\x00\x12)\n\x08\x61\x63\x63\x65pted\x18\x0b \x01(\x0b\x32\x15.flashvsr.v1.AcceptedH\x00\x12%\n\x06\x66rames\x18\x0c \x01(\x0b\x32\x13.flashvsr.v1.FramesH\x00\x12!\n\x04\x64one\x18\r \x01(\x0b\x32\x11.flashvsr.v1.DoneH\x00\x12%\n\x06\x63losed\x18\x0e \x01(\x0b\x32\x13.flashvsr.v1.ClosedH\x00\x12!\n\x04pong\x18\x0f \x01(\x0b\x32\x11.flashvsr.v1.PongH\x00\x12#\n\x05\x65rror\x18\x10 \x01(\x0b\x32\x12.flashvsr.v1.ErrorH\x00\x12%\n\x07timings\x18\x14 \x01(\x0b\x32\x14.flashvsr.v1.TimingsB\x06\n\x04\x62ody\"]\n\tColorTags\x12(\n\x06matrix\x18\x01 \x01(\x0e\x32\x18.flashvsr.v1.ColorMatrix\x12&\n\x05range\x18\x02 \x01(\x0e\x32\x17.flashvsr.v1.ColorRange\"\xb2\x01\n\x06\x46rames\x12.\n\x0cpixel_format\x18\x01 \x01(\x0e\x32\x18.flashvsr.v1.PixelFormat\x12\r\n\x05width\x18\x02 \x01(\r\x12\x0e\n\x06height\x18\x03 \x01(\r\x12\r\n\x05\x63ount\x18\x04 \x01(\r\x12%\n\x05\x63olor\x18\x05 \x01(\x0b\x32\x16.flashvsr.v1.ColorTags\x12\x0e\n\x06planes\x18\x06 \x03(\x0c\x12\x13\n\x0b\x66irst_frame\x18\x07 \x01(\x04\"\xd1\x01\n\x04Open\x12\r\n\x05width\x18\x01 \x01(\r\x12\x0e\n\x06height\x18\x02 \x01(\r\x12\r\n\x05scale\x18\x03 \x01(\r\x12\x0b\n\x03\x66ps\x18\x04 \x01(\x01\x12/\n\routput_format\x18\x05 \x01(\x0e\x32\x18.flashvsr.v1.PixelFormat\x12,\n\x0coutput_color\x18\x06 \x01(\x0b\x32\x16.flashvsr.v1.ColorTags\x12\x11\n\x04seed\x18\x07 \x01(\x04H\x00\x88\x01\x01\x12\x13\n\x0b\x66irst_frame\x18\x08 \x01(\x04\x42\x07\n\x05_seed\"\xd9\x01\n\x06Opened\x12\x14\n\x0coutput_width\x18\x01 \x01(\r\x12\x15\n\routput_height\x18\x02 \x01(\r\x12\x13\n\x0b\x66irst_chunk\x18\x03 \x01(\r\x12\r\n\x05\x63hunk\x18\x04 \x01(\r\x12\x12\n\nlook_ahead\x18\x05 \x01(\r\x12\x18\n\x10max_chunk_frames\x18\x06 \x01(\r\x12\x13\n\x0bstate_bytes\x18\x07 \x01(\x04\x12\x17\n\x0fidle_timeout_ms\x18\x08 \x01(\r\x12\r\n\x05model\x18\t \x01(\t\x12\x13\n\x0b\x66irst_frame\x18\n \x01(\x04\"\x1a\n\x08\x41\x63\x63\x65pted\x12\x0e\n\x06queued\x18\x01 \x01(\r\"\x07\n\x05\x46lush\"=\n\x04\x44one\x12\x0e\n\x06\x66rames\x18\x01 \x01(\r\x12\x11\n\tframes_in\x18\x02 \x01(\x04\x12\x12\n\nframes_out\x18\x03 \x01(\x04\"\x07\n\x05\x43lose\"/\n\x06\x43losed\x12\x11\n\tframes_in\x18\x01 \x01(\x04\x12\x12\n\nframes_out\x18\x02 \x01(\x04\"\x06\n\x04Ping\"\xb6\x01\n\x04Pong\x12\x18\n\x10protocol_version\x18\x01 \x01(\r\x12\r\n\x05model\x18\x02 \x01(\t\x12\x0e\n\x06\x64\x65vice\x18\x03 \x01(\t\x12\x10\n\x08sessions\x18\x04 \x01(\r\x12\x14\n\x0cmax_sessions\x18\x05 \x01(\r\x12\x13\n\x0bstate_bytes\x18\x06 \x01(\x04\x12\x1a\n\x12state_bytes_budget\x18\x07 \x01(\x04\x12\x0e\n\x06models\x18\x08 \x03(\t\x12\x0c\n\x04warm\x18\t \x01(\x08\"L\n\x04\x43lip\x12\x1f\n\x04open\x18\x01 \x01(\x0b\x32\x11.flashvsr.v1.Open\x12#\n\x06\x66rames\x18\x02 \x01(\x0b\x32\x13.flashvsr.v1.Frames\"i\n\x05\x45rror\x12$\n\x04\x63ode\x18\x01 \x01(\x0e\x32\x16.flashvsr.v1.ErrorCode\x12\x0f\n\x07message\x18\x02 \x01(\t\x12\x11\n\tretryable\x18\x03 \x01(\x08\x12\x16\n\x0eretry_after_ms\x18\x04 \x01(\r\"T\n\x07Timings\x12\x10\n\x08queue_us\x18\x01 \x01(\r\x12\x11\n\tdecode_us\x18\x02 \x01(\r\x12\x11\n\tengine_us\x18\x03 \x01(\r\x12\x11\n\tencode_us\x18\x04 \x01(\r*w\n\x0bPixelFormat\x12\x1c\n\x18PIXEL_FORMAT_UNSPECIFIED\x10\x00\x12\x16\n\x12PIXEL_FORMAT_RGB24\x10\x01\x12\x18\n\x14PIXEL_FORMAT_YUV420P\x10\x02\x12\x18\n\x14PIXEL_FORMAT_RGB48LE\x10\x03*t\n\x0b\x43olorMatrix\x12\x1c\n\x18\x43OLOR_MATRIX_UNSPECIFIED\x10\x00\x12\x16\n\x12\x43OLOR_MATRIX_BT601\x10\x01\x12\x16\n\x12\x43OLOR_MATRIX_BT709\x10\x02\x12\x17\n\x13\x43OLOR_MATRIX_BT2020\x10\x03*X\n\nColorRange\x12\x1b\n\x17\x43OLOR_RANGE_UNSPECIFIED\x10\x00\x12\x17\n\x13\x43OLOR_RANGE_LIMITED\x10\x01\x12\x14\n\x10\x43OLOR_RANGE_FULL\x10\x02*\x88\x02\n\tErrorCode\x12\x1a\n\x16\x45RROR_CODE_UNSPECIFIED\x10\x00\x12\x1e\n\x1a\x45RROR_CODE_INVALID_REQUEST\x10\x01\x12\"\n\x1e\x45RROR_CODE_UNSUPPORTED_VERSION\x10\x02\x12\x19\n\x15\x45RROR_CODE_NO_SESSION\x10\x03\x12\x1b\n\x17\x45RROR_CODE_OUT_OF_ORDER\x10\x04\x12\x13\n\x0f\x45RROR_CODE_BUSY\x10\x05\x12\x18\n\x14\x45RROR_CODE_TOO_LARGE\x10\x06\x12\x1b\n\x17\x45RROR_CODE_SESSION_LOST\x10\x07\x12\x17\n\x13\x45RROR_CODE_INTERNAL\x10\x08\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1e\x66lashvsr_proto/v1/stream.proto\x12\x0b\x66lashvsr.v1\"\xc3\x02\n\rStreamRequest\x12\x18\n\x10protocol_version\x18\x01 \x01(\r\x12\x12\n\nsession_id\x18\x02 \x01(\t\x12\x13\n\x0b\x63hunk_index\x18\x03 \x01(\x04\x12\r\n\x05token\x18\x04 \x01(\t\x12!\n\x04open\x18\n \x01(\x0b\x32\x11.flashvsr.v1.OpenH\x00\x12%\n\x06\x66rames\x18\x0b \x01(\x0b\x32\x13.flashvsr.v1.FramesH\x00\x12#\n\x05\x66lush\x18\x0c \x01(\x0b\x32\x12.flashvsr.v1.FlushH\x00\x12#\n\x05\x63lose\x18\r \x01(\x0b\x32\x12.flashvsr.v1.CloseH\x00\x12!\n\x04ping\x18\x0e \x01(\x0b\x32\x11.flashvsr.v1.PingH\x00\x12!\n\x04\x63lip\x18\x0f \x01(\x0b\x32\x11.flashvsr.v1.ClipH\x00\x42\x06\n\x04\x62ody\"\xf3\x02\n\x0eStreamResponse\x12\x12\n\nsession_id\x18\x01 \x01(\t\x12\x13\n\x0b\x63hunk_index\x18\x02 \x01(\x04\x12%\n\x06opened\x18\n \x01(\x0b\x32\x13.flashvsr.v1.OpenedH\x00\x12)\n\x08\x61\x63\x63\x65pted\x18\x0b \x01(\x0b\x32\x15.flashvsr.v1.AcceptedH\x00\x12%\n\x06\x66rames\x18\x0c \x01(\x0b\x32\x13.flashvsr.v1.FramesH\x00\x12!\n\x04\x64one\x18\r \x01(\x0b\x32\x11.flashvsr.v1.DoneH\x00\x12%\n\x06\x63losed\x18\x0e \x01(\x0b\x32\x13.flashvsr.v1.ClosedH\x00\x12!\n\x04pong\x18\x0f \x01(\x0b\x32\x11.flashvsr.v1.PongH\x00\x12#\n\x05\x65rror\x18\x10 \x01(\x0b\x32\x12.flashvsr.v1.ErrorH\x00\x12%\n\x07timings\x18\x14 \x01(\x0b\x32\x14.flashvsr.v1.TimingsB\x06\n\x04\x62ody\"]\n\tColorTags\x12(\n\x06matrix\x18\x01 \x01(\x0e\x32\x18.flashvsr.v1.ColorMatrix\x12&\n\x05range\x18\x02 \x01(\x0e\x32\x17.flashvsr.v1.ColorRange\"\xb2\x01\n\x06\x46rames\x12.\n\x0cpixel_format\x18\x01 \x01(\x0e\x32\x18.flashvsr.v1.PixelFormat\x12\r\n\x05width\x18\x02 \x01(\r\x12\x0e\n\x06height\x18\x03 \x01(\r\x12\r\n\x05\x63ount\x18\x04 \x01(\r\x12%\n\x05\x63olor\x18\x05 \x01(\x0b\x32\x16.flashvsr.v1.ColorTags\x12\x0e\n\x06planes\x18\x06 \x03(\x0c\x12\x13\n\x0b\x66irst_frame\x18\x07 \x01(\x04\"\xf2\x01\n\x04Open\x12\r\n\x05width\x18\x01 \x01(\r\x12\x0e\n\x06height\x18\x02 \x01(\r\x12\r\n\x05scale\x18\x03 \x01(\r\x12\x0b\n\x03\x66ps\x18\x04 \x01(\x01\x12/\n\routput_format\x18\x05 \x01(\x0e\x32\x18.flashvsr.v1.PixelFormat\x12,\n\x0coutput_color\x18\x06 \x01(\x0b\x32\x16.flashvsr.v1.ColorTags\x12\x11\n\x04seed\x18\x07 \x01(\x04H\x00\x88\x01\x01\x12\x13\n\x0b\x66irst_frame\x18\x08 \x01(\x04\x12\x1f\n\x17oldest_protocol_version\x18\x14 \x01(\rB\x07\n\x05_seed\"\x88\x02\n\x06Opened\x12\x14\n\x0coutput_width\x18\x01 \x01(\r\x12\x15\n\routput_height\x18\x02 \x01(\r\x12\x13\n\x0b\x66irst_chunk\x18\x03 \x01(\r\x12\r\n\x05\x63hunk\x18\x04 \x01(\r\x12\x12\n\nlook_ahead\x18\x05 \x01(\r\x12\x18\n\x10max_chunk_frames\x18\x06 \x01(\r\x12\x13\n\x0bstate_bytes\x18\x07 \x01(\x04\x12\x17\n\x0fidle_timeout_ms\x18\x08 \x01(\r\x12\r\n\x05model\x18\t \x01(\t\x12\x13\n\x0b\x66irst_frame\x18\n \x01(\x04\x12\x18\n\x10protocol_version\x18\x14 \x01(\r\x12\x13\n\x0b\x64irect_port\x18\x15 \x01(\r\"\x1a\n\x08\x41\x63\x63\x65pted\x12\x0e\n\x06queued\x18\x01 \x01(\r\"\x07\n\x05\x46lush\"O\n\x04\x44one\x12\x0e\n\x06\x66rames\x18\x01 \x01(\r\x12\x11\n\tframes_in\x18\x02 \x01(\x04\x12\x12\n\nframes_out\x18\x03 \x01(\x04\x12\x10\n\x08\x64rain_ms\x18\x14 \x01(\r\"\x07\n\x05\x43lose\"/\n\x06\x43losed\x12\x11\n\tframes_in\x18\x01 \x01(\x04\x12\x12\n\nframes_out\x18\x02 \x01(\x04\"\x06\n\x04Ping\"\x8e\x02\n\x04Pong\x12\x18\n\x10protocol_version\x18\x01 \x01(\r\x12\r\n\x05model\x18\x02 \x01(\t\x12\x0e\n\x06\x64\x65vice\x18\x03 \x01(\t\x12\x10\n\x08sessions\x18\x04 \x01(\r\x12\x14\n\x0cmax_sessions\x18\x05 \x01(\r\x12\x13\n\x0bstate_bytes\x18\x06 \x01(\x04\x12\x1a\n\x12state_bytes_budget\x18\x07 \x01(\x04\x12\x0e\n\x06models\x18\x08 \x03(\t\x12\x0c\n\x04warm\x18\t \x01(\x08\x12\x1f\n\x17oldest_protocol_version\x18\x14 \x01(\r\x12\x13\n\x0b\x64irect_port\x18\x15 \x01(\r\x12\x10\n\x08\x64raining\x18\x16 \x01(\x08\x12\x0e\n\x06parked\x18\x17 \x01(\r\"L\n\x04\x43lip\x12\x1f\n\x04open\x18\x01 \x01(\x0b\x32\x11.flashvsr.v1.Open\x12#\n\x06\x66rames\x18\x02 \x01(\x0b\x32\x13.flashvsr.v1.Frames\"i\n\x05\x45rror\x12$\n\x04\x63ode\x18\x01 \x01(\x0e\x32\x16.flashvsr.v1.ErrorCode\x12\x0f\n\x07message\x18\x02 \x01(\t\x12\x11\n\tretryable\x18\x03 \x01(\x08\x12\x16\n\x0eretry_after_ms\x18\x04 \x01(\r\"e\n\x07Timings\x12\x10\n\x08queue_us\x18\x01 \x01(\r\x12\x11\n\tdecode_us\x18\x02 \x01(\r\x12\x11\n\tengine_us\x18\x03 \x01(\r\x12\x11\n\tencode_us\x18\x04 \x01(\r\x12\x0f\n\x07send_us\x18\x14 \x01(\r*w\n\x0bPixelFormat\x12\x1c\n\x18PIXEL_FORMAT_UNSPECIFIED\x10\x00\x12\x16\n\x12PIXEL_FORMAT_RGB24\x10\x01\x12\x18\n\x14PIXEL_FORMAT_YUV420P\x10\x02\x12\x18\n\x14PIXEL_FORMAT_RGB48LE\x10\x03*t\n\x0b\x43olorMatrix\x12\x1c\n\x18\x43OLOR_MATRIX_UNSPECIFIED\x10\x00\x12\x16\n\x12\x43OLOR_MATRIX_BT601\x10\x01\x12\x16\n\x12\x43OLOR_MATRIX_BT709\x10\x02\x12\x17\n\x13\x43OLOR_MATRIX_BT2020\x10\x03*X\n\nColorRange\x12\x1b\n\x17\x43OLOR_RANGE_UNSPECIFIED\x10\x00\x12\x17\n\x13\x43OLOR_RANGE_LIMITED\x10\x01\x12\x14\n\x10\x43OLOR_RANGE_FULL\x10\x02*\xc1\x02\n\tErrorCode\x12\x1a\n\x16\x45RROR_CODE_UNSPECIFIED\x10\x00\x12\x1e\n\x1a\x45RROR_CODE_INVALID_REQUEST\x10\x01\x12\"\n\x1e\x45RROR_CODE_UNSUPPORTED_VERSION\x10\x02\x12\x19\n\x15\x45RROR_CODE_NO_SESSION\x10\x03\x12\x1b\n\x17\x45RROR_CODE_OUT_OF_ORDER\x10\x04\x12\x13\n\x0f\x45RROR_CODE_BUSY\x10\x05\x12\x18\n\x14\x45RROR_CODE_TOO_LARGE\x10\x06\x12\x1b\n\x17\x45RROR_CODE_SESSION_LOST\x10\x07\x12\x17\n\x13\x45RROR_CODE_INTERNAL\x10\x08\x12\x17\n\x13\x45RROR_CODE_DRAINING\x10\x14\x12\x1e\n\x1a\x45RROR_CODE_UNAUTHENTICATED\x10\x15\x32R\n\x08Upscaler\x12\x46\n\x07Upscale\x12\x1a.flashvsr.v1.StreamRequest\x1a\x1b.flashvsr.v1.StreamResponse(\x01\x30\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'flashvsr_proto.v1.stream_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_PIXELFORMAT']._serialized_start=2062
-  _globals['_PIXELFORMAT']._serialized_end=2181
-  _globals['_COLORMATRIX']._serialized_start=2183
-  _globals['_COLORMATRIX']._serialized_end=2299
-  _globals['_COLORRANGE']._serialized_start=2301
-  _globals['_COLORRANGE']._serialized_end=2389
-  _globals['_ERRORCODE']._serialized_start=2392
-  _globals['_ERRORCODE']._serialized_end=2656
+  _globals['_PIXELFORMAT']._serialized_start=2280
+  _globals['_PIXELFORMAT']._serialized_end=2399
+  _globals['_COLORMATRIX']._serialized_start=2401
+  _globals['_COLORMATRIX']._serialized_end=2517
+  _globals['_COLORRANGE']._serialized_start=2519
+  _globals['_COLORRANGE']._serialized_end=2607
+  _globals['_ERRORCODE']._serialized_start=2610
+  _globals['_ERRORCODE']._serialized_end=2931
   _globals['_STREAMREQUEST']._serialized_start=48
-  _globals['_STREAMREQUEST']._serialized_end=356
-  _globals['_STREAMRESPONSE']._serialized_start=359
-  _globals['_STREAMRESPONSE']._serialized_end=730
-  _globals['_COLORTAGS']._serialized_start=732
-  _globals['_COLORTAGS']._serialized_end=825
-  _globals['_FRAMES']._serialized_start=828
-  _globals['_FRAMES']._serialized_end=1006
-  _globals['_OPEN']._serialized_start=1009
-  _globals['_OPEN']._serialized_end=1218
-  _globals['_OPENED']._serialized_start=1221
-  _globals['_OPENED']._serialized_end=1438
-  _globals['_ACCEPTED']._serialized_start=1440
-  _globals['_ACCEPTED']._serialized_end=1466
-  _globals['_FLUSH']._serialized_start=1468
-  _globals['_FLUSH']._serialized_end=1475
-  _globals['_DONE']._serialized_start=1477
-  _globals['_DONE']._serialized_end=1538
-  _globals['_CLOSE']._serialized_start=1540
-  _globals['_CLOSE']._serialized_end=1547
-  _globals['_CLOSED']._serialized_start=1549
-  _globals['_CLOSED']._serialized_end=1596
-  _globals['_PING']._serialized_start=1598
-  _globals['_PING']._serialized_end=1604
-  _globals['_PONG']._serialized_start=1607
-  _globals['_PONG']._serialized_end=1789
-  _globals['_CLIP']._serialized_start=1791
-  _globals['_CLIP']._serialized_end=1867
-  _globals['_ERROR']._serialized_start=1869
-  _globals['_ERROR']._serialized_end=1974
-  _globals['_TIMINGS']._serialized_start=1976
-  _globals['_TIMINGS']._serialized_end=2060
+  _globals['_STREAMREQUEST']._serialized_end=371
+  _globals['_STREAMRESPONSE']._serialized_start=374
+  _globals['_STREAMRESPONSE']._serialized_end=745
+  _globals['_COLORTAGS']._serialized_start=747
+  _globals['_COLORTAGS']._serialized_end=840
+  _globals['_FRAMES']._serialized_start=843
+  _globals['_FRAMES']._serialized_end=1021
+  _globals['_OPEN']._serialized_start=1024
+  _globals['_OPEN']._serialized_end=1266
+  _globals['_OPENED']._serialized_start=1269
+  _globals['_OPENED']._serialized_end=1533
+  _globals['_ACCEPTED']._serialized_start=1535
+  _globals['_ACCEPTED']._serialized_end=1561
+  _globals['_FLUSH']._serialized_start=1563
+  _globals['_FLUSH']._serialized_end=1570
+  _globals['_DONE']._serialized_start=1572
+  _globals['_DONE']._serialized_end=1651
+  _globals['_CLOSE']._serialized_start=1653
+  _globals['_CLOSE']._serialized_end=1660
+  _globals['_CLOSED']._serialized_start=1662
+  _globals['_CLOSED']._serialized_end=1709
+  _globals['_PING']._serialized_start=1711
+  _globals['_PING']._serialized_end=1717
+  _globals['_PONG']._serialized_start=1720
+  _globals['_PONG']._serialized_end=1990
+  _globals['_CLIP']._serialized_start=1992
+  _globals['_CLIP']._serialized_end=2068
+  _globals['_ERROR']._serialized_start=2070
+  _globals['_ERROR']._serialized_end=2175
+  _globals['_TIMINGS']._serialized_start=2177
+  _globals['_TIMINGS']._serialized_end=2278
+  _globals['_UPSCALER']._serialized_start=2933
+  _globals['_UPSCALER']._serialized_end=3015
 # @@protoc_insertion_point(module_scope)

@@ -37,6 +37,8 @@ class ErrorCode(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     ERROR_CODE_TOO_LARGE: _ClassVar[ErrorCode]
     ERROR_CODE_SESSION_LOST: _ClassVar[ErrorCode]
     ERROR_CODE_INTERNAL: _ClassVar[ErrorCode]
+    ERROR_CODE_DRAINING: _ClassVar[ErrorCode]
+    ERROR_CODE_UNAUTHENTICATED: _ClassVar[ErrorCode]
 PIXEL_FORMAT_UNSPECIFIED: PixelFormat
 PIXEL_FORMAT_RGB24: PixelFormat
 PIXEL_FORMAT_YUV420P: PixelFormat
@@ -57,12 +59,15 @@ ERROR_CODE_BUSY: ErrorCode
 ERROR_CODE_TOO_LARGE: ErrorCode
 ERROR_CODE_SESSION_LOST: ErrorCode
 ERROR_CODE_INTERNAL: ErrorCode
+ERROR_CODE_DRAINING: ErrorCode
+ERROR_CODE_UNAUTHENTICATED: ErrorCode
 
 class StreamRequest(_message.Message):
-    __slots__ = ("protocol_version", "session_id", "chunk_index", "open", "frames", "flush", "close", "ping", "clip")
+    __slots__ = ("protocol_version", "session_id", "chunk_index", "token", "open", "frames", "flush", "close", "ping", "clip")
     PROTOCOL_VERSION_FIELD_NUMBER: _ClassVar[int]
     SESSION_ID_FIELD_NUMBER: _ClassVar[int]
     CHUNK_INDEX_FIELD_NUMBER: _ClassVar[int]
+    TOKEN_FIELD_NUMBER: _ClassVar[int]
     OPEN_FIELD_NUMBER: _ClassVar[int]
     FRAMES_FIELD_NUMBER: _ClassVar[int]
     FLUSH_FIELD_NUMBER: _ClassVar[int]
@@ -72,13 +77,14 @@ class StreamRequest(_message.Message):
     protocol_version: int
     session_id: str
     chunk_index: int
+    token: str
     open: Open
     frames: Frames
     flush: Flush
     close: Close
     ping: Ping
     clip: Clip
-    def __init__(self, protocol_version: _Optional[int] = ..., session_id: _Optional[str] = ..., chunk_index: _Optional[int] = ..., open: _Optional[_Union[Open, _Mapping[str, object]]] = ..., frames: _Optional[_Union[Frames, _Mapping[str, object]]] = ..., flush: _Optional[_Union[Flush, _Mapping[str, object]]] = ..., close: _Optional[_Union[Close, _Mapping[str, object]]] = ..., ping: _Optional[_Union[Ping, _Mapping[str, object]]] = ..., clip: _Optional[_Union[Clip, _Mapping[str, object]]] = ...) -> None: ...
+    def __init__(self, protocol_version: _Optional[int] = ..., session_id: _Optional[str] = ..., chunk_index: _Optional[int] = ..., token: _Optional[str] = ..., open: _Optional[_Union[Open, _Mapping[str, object]]] = ..., frames: _Optional[_Union[Frames, _Mapping[str, object]]] = ..., flush: _Optional[_Union[Flush, _Mapping[str, object]]] = ..., close: _Optional[_Union[Close, _Mapping[str, object]]] = ..., ping: _Optional[_Union[Ping, _Mapping[str, object]]] = ..., clip: _Optional[_Union[Clip, _Mapping[str, object]]] = ...) -> None: ...
 
 class StreamResponse(_message.Message):
     __slots__ = ("session_id", "chunk_index", "opened", "accepted", "frames", "done", "closed", "pong", "error", "timings")
@@ -131,7 +137,7 @@ class Frames(_message.Message):
     def __init__(self, pixel_format: _Optional[_Union[PixelFormat, str]] = ..., width: _Optional[int] = ..., height: _Optional[int] = ..., count: _Optional[int] = ..., color: _Optional[_Union[ColorTags, _Mapping[str, object]]] = ..., planes: _Optional[_Iterable[bytes]] = ..., first_frame: _Optional[int] = ...) -> None: ...
 
 class Open(_message.Message):
-    __slots__ = ("width", "height", "scale", "fps", "output_format", "output_color", "seed", "first_frame")
+    __slots__ = ("width", "height", "scale", "fps", "output_format", "output_color", "seed", "first_frame", "oldest_protocol_version")
     WIDTH_FIELD_NUMBER: _ClassVar[int]
     HEIGHT_FIELD_NUMBER: _ClassVar[int]
     SCALE_FIELD_NUMBER: _ClassVar[int]
@@ -140,6 +146,7 @@ class Open(_message.Message):
     OUTPUT_COLOR_FIELD_NUMBER: _ClassVar[int]
     SEED_FIELD_NUMBER: _ClassVar[int]
     FIRST_FRAME_FIELD_NUMBER: _ClassVar[int]
+    OLDEST_PROTOCOL_VERSION_FIELD_NUMBER: _ClassVar[int]
     width: int
     height: int
     scale: int
@@ -148,10 +155,11 @@ class Open(_message.Message):
     output_color: ColorTags
     seed: int
     first_frame: int
-    def __init__(self, width: _Optional[int] = ..., height: _Optional[int] = ..., scale: _Optional[int] = ..., fps: _Optional[float] = ..., output_format: _Optional[_Union[PixelFormat, str]] = ..., output_color: _Optional[_Union[ColorTags, _Mapping[str, object]]] = ..., seed: _Optional[int] = ..., first_frame: _Optional[int] = ...) -> None: ...
+    oldest_protocol_version: int
+    def __init__(self, width: _Optional[int] = ..., height: _Optional[int] = ..., scale: _Optional[int] = ..., fps: _Optional[float] = ..., output_format: _Optional[_Union[PixelFormat, str]] = ..., output_color: _Optional[_Union[ColorTags, _Mapping[str, object]]] = ..., seed: _Optional[int] = ..., first_frame: _Optional[int] = ..., oldest_protocol_version: _Optional[int] = ...) -> None: ...
 
 class Opened(_message.Message):
-    __slots__ = ("output_width", "output_height", "first_chunk", "chunk", "look_ahead", "max_chunk_frames", "state_bytes", "idle_timeout_ms", "model", "first_frame")
+    __slots__ = ("output_width", "output_height", "first_chunk", "chunk", "look_ahead", "max_chunk_frames", "state_bytes", "idle_timeout_ms", "model", "first_frame", "protocol_version", "direct_port")
     OUTPUT_WIDTH_FIELD_NUMBER: _ClassVar[int]
     OUTPUT_HEIGHT_FIELD_NUMBER: _ClassVar[int]
     FIRST_CHUNK_FIELD_NUMBER: _ClassVar[int]
@@ -162,6 +170,8 @@ class Opened(_message.Message):
     IDLE_TIMEOUT_MS_FIELD_NUMBER: _ClassVar[int]
     MODEL_FIELD_NUMBER: _ClassVar[int]
     FIRST_FRAME_FIELD_NUMBER: _ClassVar[int]
+    PROTOCOL_VERSION_FIELD_NUMBER: _ClassVar[int]
+    DIRECT_PORT_FIELD_NUMBER: _ClassVar[int]
     output_width: int
     output_height: int
     first_chunk: int
@@ -172,7 +182,9 @@ class Opened(_message.Message):
     idle_timeout_ms: int
     model: str
     first_frame: int
-    def __init__(self, output_width: _Optional[int] = ..., output_height: _Optional[int] = ..., first_chunk: _Optional[int] = ..., chunk: _Optional[int] = ..., look_ahead: _Optional[int] = ..., max_chunk_frames: _Optional[int] = ..., state_bytes: _Optional[int] = ..., idle_timeout_ms: _Optional[int] = ..., model: _Optional[str] = ..., first_frame: _Optional[int] = ...) -> None: ...
+    protocol_version: int
+    direct_port: int
+    def __init__(self, output_width: _Optional[int] = ..., output_height: _Optional[int] = ..., first_chunk: _Optional[int] = ..., chunk: _Optional[int] = ..., look_ahead: _Optional[int] = ..., max_chunk_frames: _Optional[int] = ..., state_bytes: _Optional[int] = ..., idle_timeout_ms: _Optional[int] = ..., model: _Optional[str] = ..., first_frame: _Optional[int] = ..., protocol_version: _Optional[int] = ..., direct_port: _Optional[int] = ...) -> None: ...
 
 class Accepted(_message.Message):
     __slots__ = ("queued",)
@@ -185,14 +197,16 @@ class Flush(_message.Message):
     def __init__(self) -> None: ...
 
 class Done(_message.Message):
-    __slots__ = ("frames", "frames_in", "frames_out")
+    __slots__ = ("frames", "frames_in", "frames_out", "drain_ms")
     FRAMES_FIELD_NUMBER: _ClassVar[int]
     FRAMES_IN_FIELD_NUMBER: _ClassVar[int]
     FRAMES_OUT_FIELD_NUMBER: _ClassVar[int]
+    DRAIN_MS_FIELD_NUMBER: _ClassVar[int]
     frames: int
     frames_in: int
     frames_out: int
-    def __init__(self, frames: _Optional[int] = ..., frames_in: _Optional[int] = ..., frames_out: _Optional[int] = ...) -> None: ...
+    drain_ms: int
+    def __init__(self, frames: _Optional[int] = ..., frames_in: _Optional[int] = ..., frames_out: _Optional[int] = ..., drain_ms: _Optional[int] = ...) -> None: ...
 
 class Close(_message.Message):
     __slots__ = ()
@@ -211,7 +225,7 @@ class Ping(_message.Message):
     def __init__(self) -> None: ...
 
 class Pong(_message.Message):
-    __slots__ = ("protocol_version", "model", "device", "sessions", "max_sessions", "state_bytes", "state_bytes_budget", "models", "warm")
+    __slots__ = ("protocol_version", "model", "device", "sessions", "max_sessions", "state_bytes", "state_bytes_budget", "models", "warm", "oldest_protocol_version", "direct_port", "draining", "parked")
     PROTOCOL_VERSION_FIELD_NUMBER: _ClassVar[int]
     MODEL_FIELD_NUMBER: _ClassVar[int]
     DEVICE_FIELD_NUMBER: _ClassVar[int]
@@ -221,6 +235,10 @@ class Pong(_message.Message):
     STATE_BYTES_BUDGET_FIELD_NUMBER: _ClassVar[int]
     MODELS_FIELD_NUMBER: _ClassVar[int]
     WARM_FIELD_NUMBER: _ClassVar[int]
+    OLDEST_PROTOCOL_VERSION_FIELD_NUMBER: _ClassVar[int]
+    DIRECT_PORT_FIELD_NUMBER: _ClassVar[int]
+    DRAINING_FIELD_NUMBER: _ClassVar[int]
+    PARKED_FIELD_NUMBER: _ClassVar[int]
     protocol_version: int
     model: str
     device: str
@@ -230,7 +248,11 @@ class Pong(_message.Message):
     state_bytes_budget: int
     models: _containers.RepeatedScalarFieldContainer[str]
     warm: bool
-    def __init__(self, protocol_version: _Optional[int] = ..., model: _Optional[str] = ..., device: _Optional[str] = ..., sessions: _Optional[int] = ..., max_sessions: _Optional[int] = ..., state_bytes: _Optional[int] = ..., state_bytes_budget: _Optional[int] = ..., models: _Optional[_Iterable[str]] = ..., warm: bool = ...) -> None: ...
+    oldest_protocol_version: int
+    direct_port: int
+    draining: bool
+    parked: int
+    def __init__(self, protocol_version: _Optional[int] = ..., model: _Optional[str] = ..., device: _Optional[str] = ..., sessions: _Optional[int] = ..., max_sessions: _Optional[int] = ..., state_bytes: _Optional[int] = ..., state_bytes_budget: _Optional[int] = ..., models: _Optional[_Iterable[str]] = ..., warm: bool = ..., oldest_protocol_version: _Optional[int] = ..., direct_port: _Optional[int] = ..., draining: bool = ..., parked: _Optional[int] = ...) -> None: ...
 
 class Clip(_message.Message):
     __slots__ = ("open", "frames")
@@ -253,13 +275,15 @@ class Error(_message.Message):
     def __init__(self, code: _Optional[_Union[ErrorCode, str]] = ..., message: _Optional[str] = ..., retryable: bool = ..., retry_after_ms: _Optional[int] = ...) -> None: ...
 
 class Timings(_message.Message):
-    __slots__ = ("queue_us", "decode_us", "engine_us", "encode_us")
+    __slots__ = ("queue_us", "decode_us", "engine_us", "encode_us", "send_us")
     QUEUE_US_FIELD_NUMBER: _ClassVar[int]
     DECODE_US_FIELD_NUMBER: _ClassVar[int]
     ENGINE_US_FIELD_NUMBER: _ClassVar[int]
     ENCODE_US_FIELD_NUMBER: _ClassVar[int]
+    SEND_US_FIELD_NUMBER: _ClassVar[int]
     queue_us: int
     decode_us: int
     engine_us: int
     encode_us: int
-    def __init__(self, queue_us: _Optional[int] = ..., decode_us: _Optional[int] = ..., engine_us: _Optional[int] = ..., encode_us: _Optional[int] = ...) -> None: ...
+    send_us: int
+    def __init__(self, queue_us: _Optional[int] = ..., decode_us: _Optional[int] = ..., engine_us: _Optional[int] = ..., encode_us: _Optional[int] = ..., send_us: _Optional[int] = ...) -> None: ...

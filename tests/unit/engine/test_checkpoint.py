@@ -33,6 +33,22 @@ def test_a_restored_stream_goes_on_exactly(weights: Path, engine: FlashVSREngine
     assert np.array_equal(expected, run(engine, frames, [], seed=7, first_frame=8))
 
 
+@pytest.mark.parametrize("at", [10, 40])
+def test_a_stream_goes_on_exactly_from_host_memory(engine: FlashVSREngine, at: int) -> None:
+    frames = video(60)
+    session = engine.open(32, 24, seed=7)
+    made = [session.push(frames[:at])]
+    snapshot = session.snapshot()
+    held = session.state.nbytes
+    session.push(frames[at:])  # what the session does later is not in the snapshot
+    session.close()
+    assert session.state.nbytes == 0
+    assert 0.9 * held < snapshot.nbytes < 1.1 * held
+    resumed = engine.resume(snapshot)
+    again = np.concatenate([*made, resumed.push(frames[at:]), resumed.finish()])
+    assert np.array_equal(again, run(engine, frames, [], seed=7))
+
+
 def test_given_noise_and_kind_of_output_are_kept(engine: FlashVSREngine, tmp_path: Path) -> None:
     frames, file = video(40), tmp_path / "stream"
     noise = FixedNoise(torch.randn(1, 16, 8, 16, 16))

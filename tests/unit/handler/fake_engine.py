@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
-from flashvsr_engine.errors import ConfigError
+from flashvsr_engine.errors import ConfigError, OutOfMemoryError
 from flashvsr_handler.protocols import Output, Pictures
 
 FIRST_CHUNK, CHUNK, LOOK_AHEAD = 25, 8, 4
@@ -46,7 +46,13 @@ class FakeSession:
 
     def finish(self) -> Pictures:
         assert not self.closed
+        if self.fault is not None:
+            raise self.fault
         return self._give(self.frames_in - self.frames_out)
+
+    def snapshot(self) -> FakeSnapshot:
+        assert not self.closed
+        return FakeSnapshot(replace(self, waiting=list(self.waiting)))
 
     def close(self) -> None:
         self.closed = True
@@ -60,9 +66,16 @@ class FakeSession:
 
 
 @dataclass
+class FakeSnapshot:
+    session: FakeSession
+    nbytes: int = 1000
+
+
+@dataclass
 class FakeEngine:
     name: str = "fake 1.1"
     sessions: list[FakeSession] = field(default_factory=list)
+    full: bool = False
     first_frames: list[int] = field(default_factory=list)
 
     def plan(self, width: int, height: int, scale: int | None = None) -> FakePlan:
@@ -81,7 +94,13 @@ class FakeEngine:
         output: Output = "uint8",
         first_frame: int = 0,
     ) -> FakeSession:
+        if self.full:
+            raise OutOfMemoryError("the device is full")
         self.first_frames.append(first_frame)
         session = FakeSession(4 if scale is None else scale, seed, (width, height), output=output)
         self.sessions.append(session)
         return session
+
+    def resume(self, snapshot: FakeSnapshot) -> FakeSession:
+        self.sessions.append(replace(snapshot.session, waiting=list(snapshot.session.waiting)))
+        return self.sessions[-1]

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from flashvsr_engine.errors import WeightsError
 from flashvsr_handler import entry, model
+from flashvsr_handler.housekeeping import Housekeeper
 from flashvsr_handler.reports import Reports
 from flashvsr_handler.settings import Settings
 from flashvsr_proto import wire
@@ -22,7 +23,7 @@ class Metric:
         self.values: list[float] = []
 
     def add_or_update(self, value: float, dimensions: list[str]) -> None:
-        assert dimensions == ["flashvsr0", "Model"]
+        assert dimensions[:2] == ["flashvsr0", "Model"]
         self.values.append(value)
 
 
@@ -42,6 +43,9 @@ class Context:
     def get_metric(self, name: str, kind: object) -> Metric:
         return self.published.setdefault(name, Metric())
 
+    def get_request_id(self, index: int) -> str:
+        return self.request_ids[index]
+
     def get_sequence_id(self, index: int) -> str | None:
         return self.sequence_id
 
@@ -52,7 +56,7 @@ class Context:
 @pytest.fixture
 def context(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Context:
     # The thread ends a process whose parent is gone, which a worker wants and a test run does not.
-    monkeypatch.setattr(entry.FlashVSRHandler, "_start_housekeeping", lambda self: None)
+    monkeypatch.setattr(Housekeeper, "start", lambda self: None)
     return Context(tmp_path)
 
 
@@ -81,6 +85,7 @@ def ping() -> bytes:
 @pytest.mark.parametrize("key", ["data", "stream", "body"])
 def test_a_ping_is_answered_from_any_input(handler: entry.FlashVSRHandler, context: Context, key: str) -> None:
     assert ask(handler, context, {key: ping()}).HasField("pong")
+    handler._housekeeper.tick()
     assert context.published["flashvsr_sessions_active"].values == [0]
 
 

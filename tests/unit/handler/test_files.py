@@ -8,7 +8,7 @@ from pathlib import Path
 
 import yaml
 from flashvsr_handler.archive import CONFIG, MANIFEST, default_config, resource, write_archive, write_directory
-from flashvsr_handler.metrics import Kind, Metric, Recorder, Sample
+from flashvsr_handler.metrics import MOST_OBSERVATIONS, Kind, Metric, Recorder, Sample
 from flashvsr_handler.settings import MIB, Settings
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -40,20 +40,32 @@ def test_sessions_stay_in_their_worker() -> None:
     assert [config[name] for name in ("minWorkers", "maxWorkers", "batchSize")] == [1, 1, 1]
 
 
-def test_every_metric_is_declared_with_its_kind() -> None:
+def test_every_metric_is_declared_with_its_kind_unit_and_labels() -> None:
     declared = yaml.safe_load(resource("metrics.yaml"))["model_metrics"]
     for kind in Kind:
-        names = {metric["name"] for metric in declared[kind.value] if metric["name"].startswith("flashvsr_")}
-        assert names == {metric.title for metric in Metric if metric.kind is kind}
+        found = {m["name"]: (m["unit"], m["dimensions"]) for m in declared[kind.value] if "flashvsr_" in m["name"]}
+        ours = [metric for metric in Metric if metric.kind is kind]
+        assert found == {m.title: (m.unit, ["ModelName", "Level", *filter(None, [m.label])]) for m in ours}
 
 
 def test_the_recorder_hands_over_once_and_leaves_idle_counters_out() -> None:
     recorder = Recorder()
     recorder.record(Metric.FRAMES_IN, 0)
     recorder.record(Metric.SESSIONS_ACTIVE, 0)
-    recorder.record(Metric.FRAMES_OUT, 8)
-    assert recorder.drain() == [Sample(Metric.SESSIONS_ACTIVE, 0), Sample(Metric.FRAMES_OUT, 8)]
+    recorder.record(Metric.SESSIONS_ACTIVE, 2)
+    for seconds in (0.1, 0.2):
+        recorder.record(Metric.FRAMES_OUT, 8)
+        recorder.record(Metric.STAGE_SECONDS, seconds, "engine")
+    levels = [Sample(Metric.SESSIONS_ACTIVE, 2), Sample(Metric.FRAMES_OUT, 16)]
+    assert recorder.drain() == levels + [Sample(Metric.STAGE_SECONDS, s, "engine") for s in (0.1, 0.2)]
     assert recorder.drain() == []
+
+
+def test_what_nobody_publishes_is_bounded() -> None:
+    recorder = Recorder()
+    for _ in range(MOST_OBSERVATIONS + 5):
+        recorder.record(Metric.CHUNK_SECONDS, 1)
+    assert len(recorder.drain()) == MOST_OBSERVATIONS
 
 
 def test_the_archive_is_the_same_each_time_and_holds_what_the_directory_does(tmp_path: Path) -> None:

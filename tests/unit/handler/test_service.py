@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Generator
 from dataclasses import replace
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 import pytest
+from flashvsr_handler.auth import Tokens
+from flashvsr_handler.errors import Unauthenticated
+from flashvsr_handler.incoming import Incoming
 from flashvsr_handler.protocols import Pictures
 from flashvsr_handler.service import Service
-from flashvsr_handler.settings import MIB, Settings
+from flashvsr_handler.settings import MIB, Settings, SettingsError
 from flashvsr_proto import wire
 from flashvsr_proto.v1 import stream_pb2 as pb
 from hypothesis import given, settings
@@ -32,11 +37,11 @@ class Clock:
 class Caller:
     """A service and the shortest way to talk to it."""
 
-    def __init__(self, **changes: object) -> None:
+    def __init__(self, budget: int = 1_000_000, park: int = 1_000_000, **changes: object) -> None:
         self.engine = FakeEngine()
         self.clock = Clock()
         chosen = replace(Settings(idle_timeout_s=60), **changes)  # type: ignore[arg-type]
-        self.service = Service(self.engine, "cpu", 1_000_000, chosen, self.clock)
+        self.service = Service(self.engine, "cpu", budget, chosen, self.clock, park)
 
     def ask(self, request: pb.StreamRequest, *, many: bool = True) -> list[pb.StreamResponse]:
         request.protocol_version = request.protocol_version or wire.PROTOCOL_VERSION
@@ -124,6 +129,7 @@ def test_opened_says_what_a_client_needs() -> None:
         state_bytes=1000,
         idle_timeout_ms=60_000,
         model="fake 1.1",
+        protocol_version=1,
     )
     assert response.opened == expected
     assert caller.engine.sessions[0].seed == 7
@@ -202,16 +208,20 @@ def test_a_lost_cuda_context_is_noticed() -> None:
     assert caller.service.device_lost
 
 
-def test_an_answer_that_nobody_reads_to_its_end_loses_the_session() -> None:
+def test_an_answer_that_nobody_reads_to_its_end_is_kept_for_a_client_that_comes_back() -> None:
     caller = Caller(message_target_bytes=1)
     session = caller.open().session_id
-    request = pb.StreamRequest(protocol_version=1, session_id=session, chunk_index=0, frames=wire.encode(pictures(25)))
+    frames = pictures(60)
+    request = pb.StreamRequest(protocol_version=1, session_id=session, chunk_index=0, frames=wire.encode(frames))
     answer = caller.service.handle(request.SerializeToString(), many=True)
     assert next(answer).HasField("accepted")
     assert next(answer).HasField("frames")
     assert isinstance(answer, Generator)
     answer.close()
-    assert caller.service.store.counters.lost == 1
+    assert caller.service.store.counters.active == 1
+    answers = caller.frames(session, 0, frames) + caller.flush(session, 1)
+    np.testing.assert_array_equal(output(answers), enlarged(frames))
+    assert caller.engine.sessions[0].frames_in == 60
     assert caller.balance()
 
 
@@ -297,6 +307,17 @@ def test_another_protocol_version_is_refused() -> None:
     assert code(caller.ask(pb.StreamRequest(protocol_version=2, ping=pb.Ping()))) == pb.ERROR_CODE_UNSUPPORTED_VERSION
 
 
+@pytest.mark.parametrize(("newest", "oldest", "chosen"), [(1, 0, 1), (1, 1, 1), (7, 1, 1), (2, 0, None), (7, 2, None)])
+def test_the_version_is_negotiated_at_open(newest: int, oldest: int, chosen: int | None) -> None:
+    caller = Caller()
+    opening = pb.Open(width=16, height=16, oldest_protocol_version=oldest)
+    (response,) = caller.ask(pb.StreamRequest(protocol_version=newest, open=opening))
+    if chosen is None:
+        assert code([response]) == pb.ERROR_CODE_UNSUPPORTED_VERSION
+    else:
+        assert response.opened.protocol_version == chosen
+
+
 @given(st.binary(max_size=64))
 @settings(deadline=None)
 def test_any_bytes_get_an_error(data: bytes) -> None:
@@ -309,10 +330,140 @@ def test_silent_sessions_expire_and_their_memory_is_freed() -> None:
     caller = Caller()
     silent = caller.open().session_id
     caller.clock.now = 61
-    assert caller.service.expire() == 1
+    assert caller.service.store.expire() == 1
     assert caller.engine.sessions[0].closed
     assert code(caller.frames(silent, 0, pictures(1))) == pb.ERROR_CODE_NO_SESSION
     assert caller.balance()
+
+
+def test_a_draining_server_takes_no_new_sessions_and_ends_the_old_ones_at_its_deadline() -> None:
+    caller = Caller()
+    session = caller.open().session_id
+    caller.service.drain.begin(5)
+    refused = caller.open().error
+    assert (refused.code, refused.retryable) == (pb.ERROR_CODE_DRAINING, True)
+    done = caller.frames(session, 0, pictures(25))[-1].done
+    assert done.drain_ms == 5000
+    (pong,) = caller.ask(pb.StreamRequest(ping=pb.Ping()), many=False)
+    assert pong.pong.draining
+    caller.clock.now = 5
+    answers = caller.frames(session, 1, pictures(8))
+    assert code(answers) == pb.ERROR_CODE_DRAINING
+    assert answers[-1].error.retryable
+    assert caller.engine.sessions[0].closed
+    assert caller.service.store.counters.lost == 1
+    assert caller.balance()
+
+
+def test_a_draining_server_does_not_wait_for_sessions_that_nobody_uses() -> None:
+    caller = Caller()
+    caller.open()
+    caller.service.drain.begin(60)
+    caller.clock.now = 11
+    caller.service.housekeep()
+    assert caller.service.store.counters.expired == 1
+
+
+def test_a_full_device_at_open_is_busy() -> None:
+    caller = Caller()
+    caller.engine.full = True
+    refused = caller.open().error
+    assert (refused.code, refused.retryable) == (pb.ERROR_CODE_BUSY, True)
+    assert caller.balance()
+
+
+def test_silent_sessions_are_parked_and_go_on_exactly() -> None:
+    caller = Caller(park_after_s=5.0)
+    session = caller.open().session_id
+    frames = pictures(40)
+    answers = caller.frames(session, 0, frames[:30])
+    caller.clock.now = 6
+    caller.service.housekeep()
+    store = caller.service.store
+    assert (store.counters.parked, store.state_bytes, store.snapshots_bytes()) == (1, 0, 1000)
+    assert caller.engine.sessions[0].closed
+    answers += caller.frames(session, 1, frames[30:])
+    assert (store.counters.parked, store.state_bytes) == (0, 1000)
+    answers += caller.flush(session, 2)
+    np.testing.assert_array_equal(output(answers), enlarged(frames))
+    caller.clock.now = 20
+    caller.service.housekeep()  # a stream that was flushed has no state to park
+    assert store.counters.parked == 0
+    assert caller.close(session).HasField("closed")
+    assert caller.balance()
+
+
+def test_parked_sessions_make_room_and_wait_for_it() -> None:
+    caller = Caller(budget=2000, park_after_s=5.0)
+    first = caller.open().session_id
+    caller.frames(first, 0, pictures(25))
+    assert code([caller.open()]) == pb.ERROR_CODE_BUSY
+    caller.clock.now = 6
+    caller.service.housekeep()
+    second = caller.open().session_id
+    busy = caller.frames(first, 1, pictures(8))
+    assert code(busy) == pb.ERROR_CODE_BUSY
+    assert busy[-1].error.retryable
+    caller.close(second)
+    assert caller.frames(first, 1, pictures(8))[-1].HasField("done")
+    assert caller.balance()
+
+
+def test_parking_stays_within_its_room() -> None:
+    caller = Caller(park_after_s=5.0, park=1500)
+    for _ in range(2):
+        caller.frames(caller.open().session_id, 0, pictures(25))
+    caller.clock.now = 6
+    caller.service.housekeep()
+    assert caller.service.store.counters.parked == 1
+
+
+TOKENS = "# two callers\nalice a-token-of-alices\nbob a-token-that-is-bobs\n"
+
+
+def test_every_call_needs_a_token_and_sessions_belong_to_it(tmp_path: Path) -> None:
+    (tmp_path / "tokens").write_text(TOKENS)
+    caller = Caller(auth_file=str(tmp_path / "tokens"))
+    for body in ("open", "frames", "flush", "close", "ping", "clip"):
+        for token in ("", "a-token-of-alice", "a-token-of-alicess"):
+            request = pb.StreamRequest(token=token)
+            getattr(request, body).SetInParent()
+            assert code(caller.ask(request)) == pb.ERROR_CODE_UNAUTHENTICATED
+    alice, bob = "a-token-of-alices", "a-token-that-is-bobs"
+    opening = pb.Open(width=SIZE[0], height=SIZE[1], scale=2)
+    (opened,) = caller.ask(pb.StreamRequest(open=opening, token=alice))
+    chunk = pb.StreamRequest(session_id=opened.session_id, frames=wire.encode(pictures(25)), token=bob)
+    assert code(caller.ask(chunk)) == pb.ERROR_CODE_NO_SESSION
+    chunk.token = alice
+    assert caller.ask(chunk)[-1].HasField("done")
+    assert list(
+        caller.service.parts(Incoming.read(chunk.SerializeToString()), token=bob)
+    )  # the request's own word comes first
+
+
+def test_tokens_change_with_their_file(tmp_path: Path) -> None:
+    file = tmp_path / "tokens"
+    file.write_text(TOKENS)
+    tokens = Tokens(str(file))
+    assert tokens.caller("a-token-of-alices") == "alice"
+    file.write_text("alice another-token-of-hers\n")
+    os.utime(file, ns=(1, 1))
+    assert tokens.caller("another-token-of-hers") == "alice"
+    for wrong in ("a-token-of-alices", ""):
+        with pytest.raises(Unauthenticated):
+            tokens.caller(wrong)
+    file.unlink()
+    with pytest.raises(Unauthenticated):
+        tokens.caller("another-token-of-hers")
+
+
+@pytest.mark.parametrize(
+    "text", ["", "# none\n", "short\n", "a b c-token-of-somebody\n", "a-token-with-\u00e4-in-it\n"]
+)
+def test_a_file_of_tokens_that_cannot_be_meant_is_refused(tmp_path: Path, text: str) -> None:
+    (tmp_path / "tokens").write_text(text)
+    with pytest.raises(SettingsError, match="auth_file"):
+        Tokens(str(tmp_path / "tokens"))
 
 
 def test_a_session_of_sixteen_bits_takes_and_gives_them_alone() -> None:

@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import threading
+import time
+from collections.abc import Callable
 
 import pytest
 from flashvsr_handler.admission import Admission
+from flashvsr_handler.budget import Budget
 from flashvsr_handler.errors import Busy, NoSession, OutOfOrder, TooLarge
-from flashvsr_handler.sessions import Answer, SessionStore
+from flashvsr_handler.sessions import Rules, SessionStore
+from flashvsr_handler.stored import Answer, End
+from flashvsr_handler.turns import Turns
 from flashvsr_proto.v1 import stream_pb2 as pb
-from hypothesis import settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
@@ -23,8 +29,16 @@ def make() -> FakeSession:
     return FakeSession(4, None, (16, 16))
 
 
+def new_store(most: int, budget: int, idle_s: float, clock: Callable[[], float], each: int = 0) -> SessionStore:
+    return SessionStore(Rules(most, idle_s, each), Budget(budget), Turns(), clock)
+
+
+def admission(state_bytes: int, peak_bytes: int) -> Admission:
+    return Admission(pb.Open(width=16, height=16), FakePlan(64, 64, state_bytes=state_bytes, peak_bytes=peak_bytes), 8)
+
+
 def test_sessions_are_admitted_by_number() -> None:
-    store = SessionStore(2, 10**6, 60, lambda: 0.0)
+    store = new_store(2, 10**6, 60, lambda: 0.0)
     first = store.admit(ADMISSION, make)
     store.admit(ADMISSION, make)
     with pytest.raises(Busy, match="All 2 sessions"):
@@ -34,17 +48,94 @@ def test_sessions_are_admitted_by_number() -> None:
 
 
 def test_sessions_are_admitted_by_bytes() -> None:
-    store = SessionStore(9, 2500, 60, lambda: 0.0)
+    store = new_store(9, 2500, 60, lambda: 0.0)
     store.admit(ADMISSION, make)
     store.admit(ADMISSION, make)  # 1000 held, 1500 at the peak of the second
-    with pytest.raises(Busy, match="2000 of 2500 bytes"):
+    with pytest.raises(Busy, match="3500 of 2500 bytes"):
         store.admit(ADMISSION, make)
     with pytest.raises(TooLarge, match="1500 bytes"):
-        SessionStore(9, 1499, 60, lambda: 0.0).admit(ADMISSION, make)
+        new_store(9, 1499, 60, lambda: 0.0).admit(ADMISSION, make)
+
+
+def test_a_small_session_does_not_take_the_room_that_a_large_one_needs_to_work() -> None:
+    store = new_store(9, 120, 60, lambda: 0.0)
+    store.admit(admission(40, 100), make)  # 60 of work: with another state of 30 it would need 130
+    with pytest.raises(Busy, match="130 of 120 bytes"):
+        store.admit(admission(30, 35), make)
+    store.admit(admission(20, 25), make)
+
+
+@given(st.lists(st.tuples(st.integers(1, 50), st.integers(0, 50)), max_size=12), st.integers(50, 200))
+def test_whichever_session_runs_the_budget_holds(sizes: list[tuple[int, int]], total: int) -> None:
+    store, held = new_store(99, total, 60, lambda: 0.0), list[tuple[int, int]]()
+    for state, work in sizes:
+        try:
+            store.admit(admission(state, state + work), make)
+        except (Busy, TooLarge):
+            continue
+        held.append((state, work))
+    states = sum(state for state, _ in held)
+    assert all(states + work <= total for _, work in held)
+    assert len(held) == store.counters.active
+
+
+def test_a_session_belongs_to_its_caller() -> None:
+    store = new_store(9, 10**6, 60, lambda: 0.0, each=1)
+    mine = store.admit(ADMISSION, make, "me")
+    with pytest.raises(NoSession), store.use(mine.id, "you"):
+        pass
+    with pytest.raises(Busy, match="under this token"):
+        store.admit(ADMISSION, make, "me")
+    store.admit(ADMISSION, make, "you")
+    with store.use(mine.id, "me"):
+        pass
+
+
+def test_closing_a_session_in_use_waits_for_the_end_of_the_use() -> None:
+    store = new_store(9, 10**6, 60, lambda: 0.0)
+    session = store.admit(ADMISSION, make)
+    with store.use(session.id):
+        store.close(session.id)
+        assert not session.engine.closed  # type: ignore[attr-defined]
+        assert store.counters.active == 1
+    assert session.engine.closed  # type: ignore[attr-defined]
+    assert (store.counters.closed, store.counters.active) == (1, 0)
+
+
+def test_a_repetition_waits_for_the_original() -> None:
+    store = new_store(9, 10**6, 60, lambda: 0.0)
+    session, order = store.admit(ADMISSION, make), list[str]()
+
+    def repeat() -> None:
+        with store.use(session.id):
+            order.append("repetition")
+
+    with store.use(session.id):
+        thread = threading.Thread(target=repeat)
+        thread.start()
+        time.sleep(0.05)
+        order.append("original")
+    thread.join()
+    assert order == ["original", "repetition"]
+
+
+def test_who_went_away_has_less_time_unless_he_comes_back() -> None:
+    now = [0.0]
+    store = new_store(9, 10**6, 60, lambda: now[0])
+    gone, back = store.admit(ADMISSION, make), store.admit(ADMISSION, make)
+    store.abandon(gone.id, 5)
+    store.abandon(back.id, 5)
+    with store.use(back.id):
+        pass
+    now[0] = 6
+    assert store.expire() == 1
+    assert store.counters.expired == 1
+    with store.use(back.id):
+        pass
 
 
 def test_an_engine_that_cannot_open_costs_nothing() -> None:
-    store = SessionStore(1, 10**6, 60, lambda: 0.0)
+    store = new_store(1, 10**6, 60, lambda: 0.0)
 
     def fail() -> FakeSession:
         raise MemoryError
@@ -56,7 +147,7 @@ def test_an_engine_that_cannot_open_costs_nothing() -> None:
 
 def test_a_session_in_use_does_not_expire() -> None:
     now = [0.0]
-    store = SessionStore(1, 10**6, 10, lambda: now[0])
+    store = new_store(1, 10**6, 10, lambda: now[0])
     session = store.admit(ADMISSION, make)
     with store.use(session.id):
         now[0] = 100
@@ -69,7 +160,7 @@ def test_a_session_in_use_does_not_expire() -> None:
 
 
 def test_chunks_come_in_order_or_again() -> None:
-    session = SessionStore(1, 10**6, 10, lambda: 0.0).admit(ADMISSION, make)
+    session = new_store(1, 10**6, 10, lambda: 0.0).admit(ADMISSION, make)
     assert session.repeated(0) is None
     with pytest.raises(OutOfOrder, match="send 0 next"):
         session.repeated(1)
@@ -85,7 +176,7 @@ def test_chunks_come_in_order_or_again() -> None:
 
 
 def test_ids_cannot_be_guessed() -> None:
-    store = SessionStore(100, 10**6, 10, lambda: 0.0)
+    store = new_store(100, 10**6, 10, lambda: 0.0)
     ids = {store.admit(ADMISSION, make).id for _ in range(100)}
     assert len(ids) == 100
     assert min(map(len, ids)) >= 24
@@ -102,7 +193,7 @@ class StoreMachine(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.now = 0.0
-        self.store = SessionStore(3, 3500, 10, lambda: self.now)
+        self.store = new_store(3, 3500, 10, lambda: self.now)
         self.made: list[FakeSession] = []
         self.ids: list[str] = []
 
@@ -115,12 +206,12 @@ class StoreMachine(RuleBasedStateMachine):
         try:
             self.ids.append(self.store.admit(ADMISSION, self.make).id)
         except Busy:
-            assert self.store.counters.active >= 3
+            assert self.store.counters.active >= 3  # 3500 bytes: three states and the work of one
 
     @rule(pick=st.integers(0, 20), lost=st.booleans())
     def close(self, pick: int, lost: bool) -> None:
         if self.ids:
-            self.store.close(self.ids[pick % len(self.ids)], lost=lost)
+            self.store.close(self.ids[pick % len(self.ids)], End.LOST if lost else End.CLOSED)
 
     @rule(pick=st.integers(0, 20))
     def use(self, pick: int) -> None:

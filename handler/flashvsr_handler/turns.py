@@ -1,0 +1,41 @@
+"""The engine's one call at a time, first come first served."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+
+class Turns:
+    """Hands the engine from thread to thread in the order in which they asked; a plain lock would starve some."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._changed = threading.Condition()
+        self._waiting: deque[object] = deque()
+        self._taken_at: float | None = None
+
+    @contextmanager
+    def take(self) -> Iterator[float]:
+        """Wait for the engine and keep it until the block ends; gives the seconds waited. Must not be nested."""
+        ticket, asked = object(), self._clock()
+        with self._changed:
+            self._waiting.append(ticket)
+            self._changed.wait_for(lambda: self._taken_at is None and self._waiting[0] is ticket)
+            self._waiting.popleft()
+            self._taken_at = self._clock()
+            waited = self._taken_at - asked
+        try:
+            yield waited
+        finally:
+            with self._changed:
+                self._taken_at = None
+                self._changed.notify_all()
+
+    def held_for(self) -> float:
+        """Seconds that the call which runs now has taken; 0 when none does."""
+        with self._changed:
+            return 0.0 if self._taken_at is None else self._clock() - self._taken_at
