@@ -39,6 +39,9 @@ REACH = reach((1 + 9 + 1, 9 + 1, 9 + 1, 2))
 STRIP_BYTES = 4 << 20
 """About the size of a full-size tensor of a strip: small beside a processor's last cache, large beside a call."""
 
+FULL_SIZE_LAG = 4
+"""Rows at full size by which the last Widen and the two convolutions after it lag behind their input, in bands."""
+
 DecoderMemory = tuple[Tensor, ...]
 """The last input frame of each MemBlock, (batch, channels, height, width)."""
 
@@ -147,18 +150,22 @@ class TCDecoder(nn.Module):
             out[:, :, : y.shape[2]] = y
             return y.shape[2]
         # On a CPU frame by frame and in strips that its caches hold, which takes little more than half the time.
-        widen, grown = self.widen[last], GROWTH[last]
-        assert isinstance(widen, Widen)
-        done = 0
         for i, frame in enumerate(x.split(1)):
-            done = 0
-            for rows, part in strips(frame, sweep.of(i), STRIP_BYTES // (2 * grown)):
-                wide, padding = with_border(widen, rows, part)
-                for j in range(grown):
-                    y = self._coloured(self._act(widen.grown(wide, j, padding)), part.of(j))
-                    out[i * grown + j, :, done : done + y.shape[2]] = y[0]
-                done += y.shape[2]
-        return done
+            self._finish_frame(frame, out[i * GROWTH[last] : (i + 1) * GROWTH[last]], sweep.of(i))
+            if x.is_meta:
+                break  # a plan: all frames take the same
+        return 2 * x.shape[2] + FULL_SIZE_LAG * (sweep.band.last - sweep.band.first)
+
+    def _finish_frame(self, x: Tensor, out: Tensor, sweep: Sweep) -> None:
+        """A band of one frame, into the first rows of the frames that grow of it; on a CPU."""
+        widen, done = self.widen[-1], 0
+        assert isinstance(widen, Widen)
+        for rows, part in strips(x, sweep, STRIP_BYTES // (2 * GROWTH[-1])):
+            wide, padding = with_border(widen, rows, part)
+            for j, grown in enumerate(out):
+                y = self._coloured(self._act(widen.grown(wide, j, padding)), part.of(j))
+                grown[:, done : done + y.shape[2]] = y[0]
+            done += y.shape[2]
 
     def _widened(self, stage: int, x: Tensor, sweep: Sweep) -> Tensor:
         """To twice the size, the next stage's channels and GROWTH[stage] frames for each."""
