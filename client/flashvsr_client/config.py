@@ -84,6 +84,8 @@ class JobOptions:
     """Go on with what an earlier run of the same job finished; begin where there is none."""
     command: tuple[str, ...] = ()
     """The words of the command that runs the job, for the journal; resuming it adds ``--resume``."""
+    retry: RetryPolicy = RetryPolicy(attempts=10, first_delay=0.5, max_delay=15.0)
+    """For a worker that fails, and a session that is lost: over a minute in all, as a restarting engine needs."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -51,6 +51,13 @@ class Segment:
     """Of the kept frames, how many the next segment keeps as well."""
 
     @property
+    def at_the_end(self) -> bool:
+        """Whether the last kept frames come only once the session is told that no more follow."""
+        fed = self.feed_stop - self.start
+        given = FIRST_OUTPUT + (fed - FIRST_CHUNK) // CHUNK * CHUNK if fed >= FIRST_CHUNK else 0
+        return self.start + given < self.stop
+
+    @property
     def body(self) -> range:
         """The frames that are this segment's alone; never empty."""
         return range(self.first + self.overlap_before, self.stop - self.overlap_after)
