@@ -57,6 +57,7 @@ class Crew:
         self._failures: Counter[int] = Counter()
         self._error: BaseException | None = None
         self._leaving = False
+        self._asked = Event()
         self._at_work = 0
         self._attempts = count()
         self.notes: list[str] = []
@@ -69,6 +70,7 @@ class Crew:
         of a segment that cannot be made, and :class:`Stopped` at the end of the running chunks once ``stop`` is set.
         """
         self._waiting.extend(segments)
+        self._asked = stop
         self._at_work = len(self._workers)
         with ThreadPoolExecutor(len(self._workers), "flashvsr-worker") as pool:
             try:
@@ -85,16 +87,21 @@ class Crew:
                 if self._error is not None:
                     raise self._error
                 if stop.is_set():
-                    raise Stopped
-                self._changed.wait(_LOOK_AGAIN)  # `stop` is set by a signal handler, which may take no lock
+                    if not self._running:
+                        raise Stopped
+                    self._stop_running()
+                self._changed.wait(_LOOK_AGAIN)  # a signal handler sets `stop` and may take no lock
             return self._made.popleft()
 
     def _leave(self) -> None:
         with self._changed:
             self._leaving = True
-            for _, event in self._running.values():
-                event.set()
+            self._stop_running()
             self._changed.notify_all()
+
+    def _stop_running(self) -> None:
+        for _, event in self._running.values():
+            event.set()
 
     def _serve(self, number: int, advance: Callable[[int, int], None]) -> None:
         """The life of a worker's thread."""
@@ -114,7 +121,7 @@ class Crew:
     def _take(self, number: int, pace: float | None) -> Segment | None:
         """Wait for a segment; None: the job is over."""
         with self._changed:
-            while not self._leaving and self._error is None:
+            while not (self._leaving or self._asked.is_set() or self._error is not None):
                 running = [one for one, _ in self._running.values()]
                 segment = choose(self._waiting, running, pace, time.monotonic())
                 if segment is not None:
@@ -133,6 +140,8 @@ class Crew:
         def note(frames: int) -> None:
             running.frames = frames
             advance(segment.index, frames)
+            if self._asked.is_set():  # seen here at once, and by the thread that takes the results a little later
+                stop.set()
 
         try:
             with suppress(Stopped):

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 from flashvsr_client import UsageError
 from flashvsr_client.config import Segmentation
@@ -33,7 +35,7 @@ def test_any_cut_has_every_frame_once_and_no_empty_segment(
         assert segment.first - segment.start < segmentation.warm_up + CHUNK
         assert min(frames, segment.stop + 4) <= segment.feed_stop <= frames
         assert (segment.feed_stop - segment.start - 25) % CHUNK == 0 or segment.feed_stop == frames
-    for before, after in zip(segments, segments[1:], strict=False):
+    for before, after in pairwise(segments):
         assert before.tail == after.head
         assert len(after.head) == segmentation.overlap
 
