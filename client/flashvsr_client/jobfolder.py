@@ -41,11 +41,14 @@ def jobs_below(root: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def locked(folder: Path) -> Iterator[None]:
-    """Make the folder if need be and hold it: no other process works on the job meanwhile.
+def locked(folder: Path, *, new: bool = True) -> Iterator[None]:
+    """Hold the folder, made if need be for a ``new`` job: no other process works on the job meanwhile.
 
-    The lock is the kernel's, so it ends with the process however that ends. Raises :class:`OutputError`.
+    The lock is the kernel's, so it ends with the process however that ends. Raises :class:`OutputError`, and
+    :class:`InputError` where there is no such folder.
     """
+    if not new and not (folder / NAME).is_file():
+        raise InputError(f"{folder} is no job's folder: `flashvsr jobs` lists them")
     with disk_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
         handle = os.open(folder / _LOCK, os.O_RDWR | os.O_CREAT, 0o644)
