@@ -4,9 +4,9 @@
 
 runs the built-in model over the clips, shrunk, once as one session and once in segments, and prints a row for each
 overlap and warm-up. A step is the mean absolute difference of neighbouring frames, in 255ths. "At borders" is over
-the steps into, inside and out of the overlaps; the same places of the one session are beside it, for what moves there
-moves anyway. "Excess" is the largest of (step in segments - step in one session) over the borders. dB is the PSNR of the
-frames of overlaps and the 8 frames after them against the one session, and of all frames.
+the steps into, inside and out of the overlaps; beside it are the same places of the one session, for what moves there
+moves anyway. "Excess" is the largest of (step in segments - step in one session) at borders. dB is the PSNR against
+the one session: of the frames of overlaps and the 8 frames after them, and of all frames.
 """
 
 from __future__ import annotations
@@ -26,7 +26,17 @@ from flashvsr_engine import EngineConfig, FlashVSREngine
 from PIL import Image
 
 SETTINGS = ((0, 0), (0, 24), (4, 24), (8, 24), (4, 48))
-COLUMNS = "clip", "overlap", "warm-up", "at borders", "same places, one session", "elsewhere", "excess", "dB there", "dB"
+COLUMNS = (
+    "clip",
+    "overlap",
+    "warm-up",
+    "at borders",
+    "same places, one session",
+    "elsewhere",
+    "excess",
+    "dB there",
+    "dB",
+)
 
 
 def main() -> None:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import multiprocessing
 import signal
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from multiprocessing.connection import Connection
 from multiprocessing.context import SpawnProcess
-from multiprocessing.synchronize import Event as SharedEvent
 from pathlib import Path
-from threading import Event
+from queue import SimpleQueue
+from threading import Event, Thread
 from typing import Any, Final, cast
 
 from flashvsr_client.config import LocalOptions
@@ -22,6 +22,8 @@ from flashvsr_client.transport.base import Transport
 
 _LOOK_SECONDS: Final = 0.2
 _END_SECONDS: Final = 5.0
+_PING: Final = "ping"
+_STOP: Final = "stop"
 MakeTransport = Callable[[], Transport]
 
 
@@ -37,7 +39,6 @@ class ProcessWorker:
         self._make_transport = make_transport
         self._process: SpawnProcess | None = None
         self._here: Connection | None = None
-        self._stop: SharedEvent | None = None
 
     def start(self) -> None:
         """Begin to load the engine, unless the process runs."""
@@ -45,8 +46,7 @@ class ProcessWorker:
             return
         context = multiprocessing.get_context("spawn")
         self._here, there = context.Pipe()
-        self._stop = context.Event()
-        self._process = context.Process(target=_serve, args=(there, self._stop, self._make_transport), daemon=True)
+        self._process = context.Process(target=_serve, args=(there, self._make_transport), daemon=True)
         self._process.start()
         there.close()  # so that the process's end is seen here
 
@@ -54,7 +54,7 @@ class ProcessWorker:
         """Wait for the engine and give its model's name. Raises :class:`EngineUnavailableError`."""
         self.start()
         try:
-            return cast("str", self._answer("ping", Event(), lambda _: None))
+            return cast("str", self._answer(_PING, Event(), lambda _: None))
         except SessionLostError as error:
             raise EngineUnavailableError(f"the engine on {self.name} did not start: see what it printed") from error
 
@@ -70,10 +70,8 @@ class ProcessWorker:
         process, self._process = self._process, None
         if process is None:
             return
-        assert self._stop is not None
         assert self._here is not None
-        self._stop.set()
-        self._here.close()
+        self._here.close()  # which ends it
         process.join(_END_SECONDS)
         if process.is_alive():
             process.kill()
@@ -81,13 +79,13 @@ class ProcessWorker:
 
     def _answer(self, task: object, stop: Event, advance: Callable[[int], None]) -> object:
         assert self._here is not None
-        assert self._stop is not None
-        self._stop.clear()
+        told = False
         try:
             self._here.send(task)
             while True:
-                if stop.is_set():
-                    self._stop.set()
+                if stop.is_set() and not told:
+                    self._here.send(_STOP)
+                    told = True
                 if self._here.poll(_LOOK_SECONDS):
                     kind, value = self._here.recv()
                     if kind == "frames":
@@ -99,6 +97,7 @@ class ProcessWorker:
         except (EOFError, ConnectionError) as error:
             if isinstance(error, ClientError):
                 raise
+            self.close()
             raise SessionLostError(f"the engine process on {self.name} died: see what it printed") from error
 
 
@@ -132,20 +131,34 @@ def processes(options: LocalOptions, devices: Sequence[str]) -> Iterator[list[Pr
             worker.close()
 
 
-def _serve(connection: Connection, stop: SharedEvent, make_transport: MakeTransport) -> None:
+def _serve(connection: Connection, make_transport: MakeTransport) -> None:
     """The life of the process: tasks come in, frames and results go out, until the connection ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to the whole group; what follows, the parent says
-    transport = make_transport()
+    transport, stop, tasks = make_transport(), Event(), SimpleQueue[Any]()
+    Thread(target=_listen, args=(connection, tasks, stop), daemon=True).start()
+    with suppress(ConnectionError):
+        while (task := tasks.get()) is not None:
+            _reply(connection, stop, transport, task)
+
+
+def _listen(connection: Connection, tasks: SimpleQueue[Any], stop: Event) -> None:
+    """Take what the parent says while a segment is made. Its end stops the segment and the process."""
     try:
         while True:
-            _reply(connection, cast("Event", stop), transport, connection.recv())
+            task = connection.recv()
+            if task == _STOP:
+                stop.set()
+            else:
+                stop.clear()
+                tasks.put(task)
     except (EOFError, ConnectionError):
-        return  # the parent ended
+        stop.set()
+        tasks.put(None)
 
 
 def _reply(connection: Connection, stop: Event, transport: Transport, task: Any) -> None:
     try:
-        if task == "ping":
+        if task == _PING:
             connection.send(("done", transport.ping()[0].model))
             return
         work, segment, folder = task
