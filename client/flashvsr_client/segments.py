@@ -27,7 +27,7 @@ FIRST_CHUNK: Final = 25
 FIRST_OUTPUT: Final = 21
 """Frames of that output."""
 DEFAULT_FRAMES: Final = 960
-"""At most in a segment: what an interruption costs at worst. Warm-up, overlap and look-ahead add 4 to 6 hundredths."""
+"""At most in a segment: what an interruption costs at worst. Warm-up, overlap and look-ahead add 4 hundredths."""
 SHORTEST: Final = 96
 """Of the segments that are made only to keep several endpoints busy; below it the extra frames outweigh that."""
 

@@ -57,7 +57,7 @@ class Tinted(MockTransport):
     def open(self, spec):  # type: ignore[no-untyped-def]
         stream = super().open(spec)
         run, tint = stream._run, 40 * (self.opened - 1)
-        stream._run = lambda call: (frames + np.uint8(tint) for frames in run(call))
+        stream._run = lambda call: (frames + np.uint8(tint) for frames in run(call))  # type: ignore[method-assign]
         return stream
 
 
