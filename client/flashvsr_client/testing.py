@@ -85,7 +85,8 @@ class MockTransport:
     def ping(self) -> Sequence[Health]:
         """See :class:`Transport`."""
         active = self.opened - self.closed
-        return [Health(f"mock{i}", self._model, "cpu", sessions=active, max_sessions=0) for i in range(self._engines)]
+        names = ["mock"] if self._engines == 1 else [f"mock{i}" for i in range(self._engines)]
+        return [Health(name, self._model, "cpu", sessions=active, max_sessions=0) for name in names]
 
     def close(self) -> None:
         """See :class:`Transport`."""

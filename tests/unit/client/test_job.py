@@ -26,8 +26,6 @@ from flashvsr_client import (
     SessionLostError,
     UsageError,
 )
-from flashvsr_client.media.decode import decode
-from flashvsr_client.media.probe import probe
 from flashvsr_client.progress import Silent
 from flashvsr_client.testing import Fault, MockTransport
 from flashvsr_client.transport.base import Health
@@ -89,7 +87,6 @@ def test_a_film_in_segments_has_the_frames_and_times_of_its_source(make_clip: Ma
     steps = [1001, 3003, 1, 9009, 500, 3003, 7, 12345] * 20
     source = make_clip(pts=list(accumulate(steps, initial=0)), time_base=Fraction(1, 90000), audio="aac")
     whole = means(source)
-    last = list(decode(probe(source)))[-1].moment
     for number, cut in enumerate([CUT, Segmentation(10, 0, 0), Segmentation(17, 6, 30), Segmentation(100, 2)]):
         target = tmp_path / f"out{number}.mp4"
         upscaled(source, target, segmentation=cut)
@@ -97,7 +94,6 @@ def test_a_film_in_segments_has_the_frames_and_times_of_its_source(make_clip: Ma
         assert np.abs(means(target) - whole).max() < 2
         with av.open(str(target)) as container:
             assert len(container.streams.audio) == 1
-            assert container.streams.video[0].duration == last.pts + last.duration
             stamps = [packet.dts for packet in container.demux(video=0) if packet.dts is not None]
             assert stamps == sorted(set(stamps))
     assert not [path for path in tmp_path.iterdir() if path.is_dir()]
