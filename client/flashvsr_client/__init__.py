@@ -5,11 +5,21 @@ with Client("localhost:7070") as client:
 """
 
 from flashvsr_client.client import Client, Session
-from flashvsr_client.config import Access, Encoding, Limits, LocalOptions, RetryPolicy, Timeout
+from flashvsr_client.config import (
+    Access,
+    Encoding,
+    JobOptions,
+    Limits,
+    LocalOptions,
+    RetryPolicy,
+    Segmentation,
+    Timeout,
+)
 from flashvsr_client.errors import (
     ClientError,
     EngineUnavailableError,
     InputError,
+    JobInterruptedError,
     OutputError,
     ServerBusyError,
     ServerError,
@@ -18,6 +28,7 @@ from flashvsr_client.errors import (
     StreamClosedError,
     UsageError,
 )
+from flashvsr_client.interrupt import Interrupt
 
 __all__ = [
     "Access",
@@ -26,10 +37,14 @@ __all__ = [
     "Encoding",
     "EngineUnavailableError",
     "InputError",
+    "Interrupt",
+    "JobInterruptedError",
+    "JobOptions",
     "Limits",
     "LocalOptions",
     "OutputError",
     "RetryPolicy",
+    "Segmentation",
     "ServerBusyError",
     "ServerError",
     "ServerUnreachableError",

@@ -4,15 +4,29 @@ from __future__ import annotations
 
 import os
 from collections.abc import Generator, Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from flashvsr_client.chunks import Frame, chunked, sizes
-from flashvsr_client.config import DEFAULT_SERVER, Access, Encoding, Limits, LocalOptions, RetryPolicy, Timeout
-from flashvsr_client.exchange import exchange
+from flashvsr_client.config import (
+    DEFAULT_SERVER,
+    Access,
+    Encoding,
+    JobOptions,
+    Limits,
+    LocalOptions,
+    RetryPolicy,
+    Segmentation,
+    Timeout,
+)
+from flashvsr_client.endpoints import Endpoint, open_first, ping_all
+from flashvsr_client.errors import UsageError
+from flashvsr_client.interrupt import Interrupt
 from flashvsr_client.progress import Progress, Silent
-from flashvsr_client.transport.base import Health, Stream, StreamInfo, StreamSpec, Transport
+from flashvsr_client.replay import ReplayingStream
+from flashvsr_client.transport.base import Health, StreamInfo, StreamSpec, Transport
 
 if TYPE_CHECKING:
     from flashvsr_client.report import Report
@@ -27,29 +41,40 @@ class Client:
 
     def __init__(
         self,
-        server: str = DEFAULT_SERVER,
+        server: str | Sequence[str] = DEFAULT_SERVER,
         *,
         timeout: Timeout | None = None,
         retry: RetryPolicy | None = None,
         limits: Limits | None = None,
         access: Access | None = None,
-        transport: Transport | None = None,
+        transport: Transport | Sequence[Transport] | None = None,
     ) -> None:
-        """``server`` is HOST:PORT of a flashvsr-serve; ``transport``, when given, is used in its place.
+        """``server`` is HOST:PORT of a flashvsr-serve, or several of them: in a sequence, or with commas.
 
-        ``access``, by default, has the token of FLASHVSR_TOKEN and no TLS.
-
-        Raises :class:`UsageError` for an address that is none.
+        ``transport``, when given, is used in their place. ``access``, by default, has the token of FLASHVSR_TOKEN and
+        no TLS. Raises :class:`UsageError` for an address that is none.
         """
-        self._transport = transport or _grpc_transport(server, timeout, retry, access)
+        self._endpoints = _endpoints(server, timeout, retry, access) if transport is None else _wrapped(transport)
+        self._local: tuple[LocalOptions, Sequence[str]] | None = None
         self._limits = limits or Limits()
 
     @classmethod
-    def local(cls, options: LocalOptions | None = None, *, limits: Limits | None = None) -> Self:
-        """Give a client whose engine runs in this process; needs the extra `flashvsr-client[local]`."""
-        from flashvsr_client.transport.local import LocalTransport
+    def local(
+        cls, options: LocalOptions | None = None, *, devices: str | None = None, limits: Limits | None = None
+    ) -> Self:
+        """Give a client whose engine runs in this process; needs the extra `flashvsr-client[local]`.
 
-        return cls(transport=LocalTransport(options), limits=limits)
+        ``devices``, "all" or a list such as "cuda:0,cuda:1", makes files on an engine process for each of them, in
+        place of ``options.device``. Raises :class:`UsageError`, :class:`EngineUnavailableError` for a wrong device.
+        """
+        from flashvsr_client.transport.local import LocalTransport, devices_of
+
+        chosen = options or LocalOptions()
+        names = devices_of(devices) if devices is not None else [chosen.device]
+        chosen = replace(chosen, device=names[0])
+        client = cls(transport=LocalTransport(chosen), limits=limits)
+        client._local = (chosen, names)
+        return client
 
     def upscale_file(
         self,
@@ -59,46 +84,75 @@ class Client:
         *,
         seed: int | None = None,
         encoding: Encoding | None = None,
+        segmentation: Segmentation | None = None,
+        job: JobOptions | None = None,
         progress: Progress | None = None,
+        interrupt: Interrupt | None = None,
     ) -> Report:
         """Upscale a video file by 2, 3 or 4 and give the report of the job.
 
         The output is H.264 in MP4, MOV or MKV, by the ending of ``target``, with the source's frame times, colours
-        and audio. It appears under its name when it is whole. Raises a :class:`ClientError`; nothing is left then.
+        and audio. It appears under its name when it is whole. A long film, and one that several engines share, is made
+        in segments (``segmentation``); what is finished of it is kept when the job ends early, and ``job`` says where
+        and whether to go on. ``interrupt`` asks such a job to end in order. Raises a :class:`ClientError`.
         """
-        from flashvsr_client import pipeline  # brings PyAV along, which sessions do without
+        from flashvsr_client import fleet, pipeline  # they bring PyAV along, which sessions do without
 
-        return pipeline.upscale_file(
-            self._transport,
-            Path(source),
-            Path(target),
+        order = pipeline.Order(
             scale=scale,
             seed=seed,
             encoding=encoding or Encoding(),
             limits=self._limits,
+            segmentation=segmentation or Segmentation(),
+            job=job or JobOptions(),
             progress=progress or Silent(),
+            interrupt=interrupt or Interrupt(),
         )
+        engines = fleet.fleet_of(self._endpoints, self._local)
+        return pipeline.upscale_file(engines, Path(source), Path(target), order)
 
     def open_session(
-        self, width: int, height: int, fps: float = 0.0, scale: int = 4, *, seed: int | None = None, depth: int = 8
+        self,
+        width: int,
+        height: int,
+        fps: float = 0.0,
+        scale: int = 4,
+        *,
+        seed: int | None = None,
+        depth: int = 8,
+        segmentation: Segmentation | None = None,
+        retry: RetryPolicy | None = None,
     ) -> Session:
         """Open a session for frames of ``width`` x ``height`` pixels; ``fps`` 0 means unknown.
 
         ``depth`` 8: frames are uint8, both ways; 16: uint16, where 65535 is white.
 
+        When the engine loses it in mid-stream, another one is opened, at most as often in a row as ``retry`` says, and
+        fed with the frames before the loss: ``segmentation`` says how many, and over how many frames, which are held
+        back for it, the new one fades in.
+
         Raises :class:`UsageError`, :class:`InputError`, :class:`ServerUnreachableError`, :class:`ServerBusyError`,
         :class:`ServerError`, :class:`EngineUnavailableError`.
         """
-        spec = StreamSpec(width, height, scale, fps, seed, depth)
-        return Session(self._transport.open(spec), spec)
+        spec = StreamSpec(width, height, scale, fps, seed, depth=depth)
+        stream = ReplayingStream(
+            lambda first: open_first(self._endpoints, replace(spec, first_frame=first)),
+            retry or JobOptions().retry,
+            segmentation,
+        )
+        return Session(stream, spec)
 
     def ping(self) -> Sequence[Health]:
-        """Ask every engine how it is, through the same path that frames take."""
-        return self._transport.ping()
+        """Ask every engine how it is, through the same path that frames take.
+
+        Endpoints that do not answer are left out; :class:`ServerUnreachableError` where none does.
+        """
+        return [health for _, healths in ping_all(self._endpoints) for health in healths]
 
     def close(self) -> None:
         """Disconnect. Sessions that are still open are lost."""
-        self._transport.close()
+        for endpoint in self._endpoints:
+            endpoint.close()
 
     def __enter__(self) -> Self:
         return self
@@ -110,12 +164,12 @@ class Client:
 
 
 class Session:
-    """One stream of frames. Made by :meth:`Client.open_session`; a context manager.
+    """One stream of frames, over as many of the engine's sessions as it takes. Made by :meth:`Client.open_session`.
 
-    :meth:`close` may be called from any thread, everything else belongs to one.
+    A context manager. :meth:`close` may be called from any thread, everything else belongs to one.
     """
 
-    def __init__(self, stream: Stream, spec: StreamSpec) -> None:
+    def __init__(self, stream: ReplayingStream, spec: StreamSpec) -> None:
         self._stream = stream
         self._spec = spec
 
@@ -123,6 +177,11 @@ class Session:
     def info(self) -> StreamInfo:
         """Sizes of the output and the engine's schedule."""
         return self._stream.info
+
+    @property
+    def notes(self) -> Sequence[str]:
+        """The sessions that were lost and replaced, a line each."""
+        return self._stream.notes
 
     def upscale(self, frames: Iterable[Frame]) -> Generator[Frame, None, None]:
         """Give an upscaled frame, RGB [s*h, s*w, 3], for each of ``frames``, RGB [h, w, 3], in order.
@@ -132,7 +191,8 @@ class Session:
         """
         info = self._stream.info
         counts = sizes(info.first_chunk, info.chunk, info.max_chunk_frames)
-        return exchange(self._stream, chunked(frames, self._spec.width, self._spec.height, counts, self._spec.depth))
+        chunks = chunked(frames, self._spec.width, self._spec.height, counts, self._spec.depth)
+        return self._stream.exchange(chunks)
 
     def close(self) -> None:
         """Free the session here and at the engine."""
@@ -147,9 +207,21 @@ class Session:
         self.close()
 
 
-def _grpc_transport(
-    server: str, timeout: Timeout | None, retry: RetryPolicy | None, access: Access | None
-) -> Transport:
+def _endpoints(
+    server: str | Sequence[str], timeout: Timeout | None, retry: RetryPolicy | None, access: Access | None
+) -> tuple[Endpoint, ...]:
     from flashvsr_client.transport.server import GrpcTransport
 
-    return GrpcTransport(server, timeout=timeout, retry=retry, access=access or Access.read(os.environ))
+    addresses = [part.strip() for part in server.split(",")] if isinstance(server, str) else list(server)
+    if not addresses or len(set(addresses)) < len(addresses):
+        raise UsageError(f"server {server!r}: give each address once")
+    reached = access or Access.read(os.environ)
+    return tuple(
+        Endpoint(address, GrpcTransport(address, timeout=timeout, retry=retry, access=reached)) for address in addresses
+    )
+
+
+def _wrapped(transport: Transport | Sequence[Transport]) -> tuple[Endpoint, ...]:
+    if not isinstance(transport, Sequence):
+        return (Endpoint("engine", transport),)
+    return tuple(Endpoint(f"engine {place}", one) for place, one in enumerate(transport, 1))

@@ -9,6 +9,7 @@ ClientError                1
 ├── SessionLostError       7  the server, or our session in it, went away in mid-clip
 ├── ServerError            8  the server refused the request or failed at it
 ├── EngineUnavailableError 9  the engine in this process cannot be used: package, weights, device
+├── JobInterruptedError  130  a job ended on request; its finished segments are kept
 └── StreamClosedError      1  a stream was used after its end, or was ended by another thread
 
 The number is the exit code of the `flashvsr` command. 0 is success, 130 an interruption by Ctrl-C.
@@ -74,6 +75,12 @@ class EngineUnavailableError(ClientError):
     """The engine in this process cannot be used: its package, its weights or its device."""
 
     exit_code = 9
+
+
+class JobInterruptedError(ClientError):
+    """A job ended on request; what is finished of it is kept, and the message says how to go on."""
+
+    exit_code = EXIT_INTERRUPTED
 
 
 class StreamClosedError(ClientError):

@@ -25,19 +25,27 @@ class Report:
     """Of the output file: yuv420p, or yuv444p where a side is odd."""
     audio_streams: int
     """How many were copied."""
+    segments: int = 1
+    """1: one continuous session."""
+    resumed_frames: int = 0
+    """That an earlier run had finished; ``fps`` does not count them."""
+    notes: tuple[str, ...] = ()
+    """What went wrong and was made good: lost sessions, slow endpoints."""
 
     @property
     def fps(self) -> float:
         """Frames per second over the whole job."""
-        return self.frames / self.seconds
+        return (self.frames - self.resumed_frames) / self.seconds
 
     def __str__(self) -> str:
         audio = f", {self.audio_streams} audio stream{'s' * (self.audio_streams != 1)} copied" * (
             self.audio_streams > 0
         )
+        cut = f" in {self.segments} segments" * (self.segments > 1)
+        resumed = f", {self.resumed_frames} of them from before" * (self.resumed_frames > 0)
         return (
             f"{self.output}: {_counted(self.frames, 'frame')} of {self.width}x{self.height} "
-            f"{self.pixel_format}{audio}; {self.seconds:.1f} s, {self.fps:.2f} fps, "
+            f"{self.pixel_format}{cut}{resumed}{audio}; {self.seconds:.1f} s, {self.fps:.2f} fps, "
             f"first frame after {self.first_frame_seconds:.2f} s ({self.model})"
         )
 

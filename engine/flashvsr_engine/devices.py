@@ -37,6 +37,11 @@ def resolve_device(name: str) -> torch.device:
     return device
 
 
+def all_devices() -> list[str]:
+    """Every CUDA device of this machine, or the CPU where there is none."""
+    return [f"cuda:{index}" for index in range(torch.cuda.device_count())] or ["cpu"]
+
+
 def resolve_dtype(precision: Precision, device: torch.device) -> torch.dtype:
     """The type that weights and activations have; "auto" is bf16 where the device computes in it, else float32."""
     if precision == "auto":

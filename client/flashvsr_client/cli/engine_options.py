@@ -38,7 +38,7 @@ class UnderscoreCommand(click.Command):
         return super().parse_args(ctx, list(_with_values(args)))
 
 
-def engine_options(command: Callable[..., None]) -> Callable[..., None]:
+def engine_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Give a command one option for each of `LocalOptions`, of the same name; None where it was not given."""
     options = [
         _option("--weights", "--model-dir", "weights", help="builtin, or a folder of weights.", metavar="DIR"),
@@ -66,7 +66,7 @@ def engine_options(command: Callable[..., None]) -> Callable[..., None]:
     return command
 
 
-def _option(*names: str, help: str, **attributes: Any) -> Callable[[Callable[..., None]], Callable[..., None]]:
+def _option(*names: str, help: str, **attributes: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     field = names[-1].removeprefix("--").replace("-", "_")
     default = getattr(_DEFAULTS, field)
     default_text = "" if default is None else f"  [default: {str(default).lower()}]"

@@ -12,6 +12,7 @@ import click
 
 from flashvsr_client import __version__
 from flashvsr_client.cli.doctor import doctor
+from flashvsr_client.cli.jobs import clean, jobs, recover
 from flashvsr_client.cli.upscale import upscale
 from flashvsr_client.errors import EXIT_INTERRUPTED, EXIT_OK, ClientError
 
@@ -23,7 +24,8 @@ def flashvsr() -> None:
 
 
 flashvsr.add_command(upscale)
-flashvsr.add_command(doctor)
+for command in (jobs, recover, clean, doctor):
+    flashvsr.add_command(command)
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -23,6 +23,7 @@ from flashvsr_client.media.probe import VideoInfo
 from flashvsr_client.media.source import opened
 
 ENCODER: Final = "libx264"
+THREADS: Final = "8"  # x264's packets depend on their number, which by itself depends on the cores that are free
 
 
 def pixel_format(width: int, height: int) -> str:
@@ -70,9 +71,9 @@ def writing(target: Path, info: VideoInfo, width: int, height: int, encoding: En
         part = stack.enter_context(whole_or_nothing(target))
         copies = encoding.audio and bool(info.audio_codecs)
         source = stack.enter_context(opened(info.path)) if copies else None
-        stack.enter_context(_output_errors(target))  # inside the source's block: FFmpeg's errors below are the output's
+        stack.enter_context(output_errors(target))  # inside the source's block: FFmpeg's errors below are the output's
         output = stack.enter_context(av.open(f"file:{part.resolve()}", "w", format=MUXERS[target.suffix.lower()]))
-        stream = _add_video(output, info, width, height, encoding)
+        stream = add_video(output, info, width, height, encoding)
         audio = (
             AudioCopy(source, output, info.path, target, info.origin * info.time_base) if source is not None else None
         )
@@ -82,8 +83,9 @@ def writing(target: Path, info: VideoInfo, width: int, height: int, encoding: En
         writer.finish()
 
 
-def _add_video(output: OutputContainer, info: VideoInfo, width: int, height: int, encoding: Encoding) -> VideoStream:
-    options = {"crf": str(encoding.crf), "preset": encoding.preset}
+def add_video(output: OutputContainer, info: VideoInfo, width: int, height: int, encoding: Encoding) -> VideoStream:
+    """Add the encoder's stream to an output. Parts of one film that are encoded apart get equal headers."""
+    options = {"crf": str(encoding.crf), "preset": encoding.preset, "threads": THREADS}
     stream = output.add_stream(ENCODER, rate=info.rate, options=options, width=width, height=height)
     assert isinstance(stream, VideoStream)
     stream.pix_fmt = pixel_format(width, height)
@@ -99,7 +101,8 @@ def _add_video(output: OutputContainer, info: VideoInfo, width: int, height: int
 
 
 @contextmanager
-def _output_errors(target: Path) -> Iterator[None]:
+def output_errors(target: Path) -> Iterator[None]:
+    """Turn FFmpeg's errors in the block into :class:`OutputError` for ``target``."""
     try:
         yield
     except av.error.FFmpegError as error:

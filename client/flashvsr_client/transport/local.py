@@ -89,6 +89,22 @@ class LocalTransport:
             return self._engine
 
 
+def devices_of(asked: str) -> list[str]:
+    """Give the devices of ``asked``, a list with commas; "all": every CUDA device, or the CPU where there is none.
+
+    Raises :class:`EngineUnavailableError` for a device that is absent, :class:`UsageError` for a name that is none.
+    """
+    with _translated():
+        from flashvsr_engine.devices import all_devices, resolve_device
+
+        names = all_devices() if asked == "all" else [name.strip() for name in asked.split(",")]
+        found = [str(resolve_device(name)) for name in names]
+    gpus = [name for name in found if name != "cpu"]
+    if len(set(gpus)) < len(gpus):
+        raise UsageError(f"devices {asked!r}: a GPU is named twice, and would work no faster; name each once")
+    return found
+
+
 class _NumpySession:
     """The engine's session as numpy sees it: arrays in, arrays out."""
 

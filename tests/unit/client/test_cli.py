@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from flashvsr_client import Client, ClientError, ServerBusyError, SessionLostError, errors
+from flashvsr_client import Client, ClientError, JobOptions, RetryPolicy, ServerBusyError, SessionLostError, errors
 from flashvsr_client.cli import doctor as doctor_module
 from flashvsr_client.cli import upscale as upscale_module
 from flashvsr_client.cli.main import run
@@ -85,6 +85,7 @@ def test_a_failure_in_mid_clip_has_its_own_code(
     capsys: pytest.CaptureFixture[str],
     error: ClientError,
 ) -> None:
+    monkeypatch.setattr(upscale_module, "job_of", lambda *_: JobOptions(retry=RetryPolicy(1)))
     failing(monkeypatch, error)
     assert run(["upscale", str(make_clip(frames=60)), "-o", str(tmp_path / "out.mp4")]) == error.exit_code
     assert capsys.readouterr().err == f"flashvsr: {error}\n"
@@ -140,7 +141,7 @@ def test_a_full_disk_is_one_line_and_leaves_nothing(make_clip: MakeClip, tmp_pat
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupted_job_leaves_nothing_and_exits_130(make_clip: MakeClip, tmp_path: Path, number: int) -> None:
-    source = make_clip(frames=1500)
+    source = make_clip(frames=900)
     command = [sys.executable, "-c", JOB, str(source), str(tmp_path / "out.mp4")]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as job:
         assert job.stdout is not None

@@ -1,0 +1,222 @@
+"""A film in segments: planned once, made by a crew, kept as it is made, joined at the end.
+
+Whatever ends the job before, the process itself included, a resumed one goes on with the finished segments, and the
+output is the one that an uninterrupted job would have given.
+"""
+
+from __future__ import annotations
+
+import json
+import shlex
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from threading import Event, Lock
+from typing import Any
+
+from flashvsr_client import jobfolder, seams
+from flashvsr_client.config import JobOptions, Segmentation
+from flashvsr_client.crew import Crew, Made
+from flashvsr_client.errors import ClientError, JobInterruptedError, OutputError, UsageError
+from flashvsr_client.executors import Worker
+from flashvsr_client.journal import NAME, Identity, Journal, load
+from flashvsr_client.media.encode import pixel_format
+from flashvsr_client.media.parts import Part, join
+from flashvsr_client.progress import Progress
+from flashvsr_client.report import Report
+from flashvsr_client.segment_run import Stopped, Work
+from flashvsr_client.segments import Segment
+
+
+@dataclass(frozen=True, slots=True)
+class Film:
+    """A film and how it is cut."""
+
+    frames: int
+    segments: tuple[Segment, ...]
+
+
+def identity(work: Work, segmentation: Segmentation, engine: Mapping[str, Any]) -> Identity:
+    """Say what job this is; ``engine``: options of an engine on this machine. Reads the whole input."""
+    size, sha256 = jobfolder.content(work.info.path)
+    encoding = {name: value for name, value in asdict(work.encoding).items() if name != "overwrite"}
+    cut = {f"segment {name}": value for name, value in asdict(segmentation).items()}
+    options = {"scale": work.scale, "seed": work.seed, **cut, **encoding, **engine}
+    return Identity(size, sha256, work.model, json.loads(json.dumps(options, default=str)))
+
+
+def resumable(target: Path, options: JobOptions) -> Journal | None:
+    """Give the unfinished job that makes ``target``, if there is one.
+
+    Raises :class:`OutputError` where there is one and it is not to be resumed.
+    """
+    folder = jobfolder.folder_of(target, options.folder)
+    if not (folder / NAME).exists():
+        return None
+    journal = load(folder)
+    if not options.resume:
+        raise OutputError(
+            f"{target} has an unfinished job, {_standing(journal)}: go on with --resume, or drop it with "
+            f"`flashvsr clean {shlex.quote(str(folder))}`"
+        )
+    return journal
+
+
+def run_job(
+    work: Work,
+    target: Path,
+    film: Film | None,
+    who: Identity,
+    workers: Sequence[Worker],
+    options: JobOptions,
+    stop: Event,
+    progress: Progress,
+) -> Report:
+    """Make ``target``, or go on with it; ``film`` is for a new job; a job that is resumed has its own.
+
+    Raises any :class:`ClientError`, with the command that goes on where something is finished, and
+    :class:`JobInterruptedError` once ``stop`` is set.
+    """
+    began = time.monotonic()
+    folder = jobfolder.folder_of(target, options.folder)
+    with jobfolder.locked(folder):
+        journal = _opened(folder, work, target, film, who, options)
+        job = _Job(journal, work, progress)
+        try:
+            job.make(workers, options, stop)
+            frames = join(target, work.info, job.parts(), work.encoding)
+        except Stopped as error:
+            raise JobInterruptedError(f"interrupted; {job.advice()}") from error
+        except ClientError as error:
+            if not job.journal.done:
+                raise
+            raise _advised(error, job.advice()) from error
+        finally:
+            if not job.journal.done:
+                jobfolder.remove(folder)
+        jobfolder.remove(folder)
+    seconds = time.monotonic() - began
+    return job.report(target, frames, seconds)
+
+
+class _Job:
+    """One run of a job: the journal as it grows."""
+
+    def __init__(self, journal: Journal, work: Work, progress: Progress) -> None:
+        self.journal = journal
+        self._work = work
+        self._progress = progress
+        self._resumed = journal.frames_done
+        self._told: dict[int, int] = {}
+        self._telling = Lock()
+        self._first_frame_seconds = 0.0
+        self._notes: list[str] = []
+
+    def make(self, workers: Sequence[Worker], options: JobOptions, stop: Event) -> None:
+        """Make every segment and every seam that is missing."""
+        pending = self.journal.pending
+        self._progress.start(self.journal.frames - self._resumed)
+        crew = Crew(workers, self._work, self.journal.folder, options.retry)
+        try:
+            for made in crew.run(pending, stop, self._advance):
+                self._keep(made)
+        finally:
+            self._notes += crew.notes
+        self._make_seams()
+
+    def parts(self) -> list[tuple[Path, Part]]:
+        """All parts in the film's order."""
+        return parts_of(self.journal)
+
+    def advice(self) -> str:
+        """What is kept and how to go on."""
+        if not self.journal.done:
+            return "nothing of it was finished yet"
+        return f"{_standing(self.journal)} are kept: go on with `{shlex.join(self.journal.command)}`"
+
+    def report(self, target: Path, frames: int, seconds: float) -> Report:
+        """What the finished job has to say."""
+        encoding, info = self._work.encoding, self._work.info
+        return Report(
+            output=target,
+            frames=frames,
+            width=self._work.size[0],
+            height=self._work.size[1],
+            seconds=seconds,
+            first_frame_seconds=self._first_frame_seconds,
+            model=self.journal.identity.model,
+            pixel_format=pixel_format(*self._work.size),
+            audio_streams=len(info.audio_codecs) if encoding.audio else 0,
+            segments=len(self.journal.segments),
+            resumed_frames=self._resumed,
+            notes=tuple(self._notes),
+        )
+
+    def _keep(self, made: Made) -> None:
+        """A segment is the job's once its folder has its place and the journal names it, in this order."""
+        result = made.result
+        self._first_frame_seconds = self._first_frame_seconds or result.first_frame_seconds
+        jobfolder.keep_attempt(self.journal.folder, made.folder, result.index)
+        self._write(self.journal.with_segment(result))
+        self._make_seams()
+
+    def _make_seams(self) -> None:
+        for index in seams.due(self.journal):
+            self._write(self.journal.with_seam(index, seams.make(self.journal, index, self._work)))
+            jobfolder.drop_edges(self.journal.folder, index)
+
+    def _write(self, journal: Journal) -> None:
+        journal.save()
+        self.journal = journal
+
+    def _advance(self, index: int, frames: int) -> None:
+        """Count each frame of the film once, however often its segment is tried."""
+        segment = self.journal.segments[index]
+        limit = len(segment.head) + len(segment.body)
+        with self._telling:
+            told = self._told.get(index, 0)
+            for _ in range(told, min(frames, limit)):
+                self._progress.advance()
+            self._told[index] = max(told, min(frames, limit))
+
+
+def parts_of(journal: Journal) -> list[tuple[Path, Part]]:
+    """The finished parts of a job in the film's order, with their files."""
+    parts: list[tuple[Path, Part]] = []
+    for segment in journal.segments:
+        if (result := journal.done.get(segment.index)) is not None:
+            parts.append((jobfolder.body_file(journal.folder, segment.index), result.body))
+        if (seam := journal.seams.get(segment.index)) is not None:
+            parts.append((jobfolder.seam_file(journal.folder, segment.index), seam))
+    return parts
+
+
+def _opened(folder: Path, work: Work, target: Path, film: Film | None, who: Identity, options: JobOptions) -> Journal:
+    if (folder / NAME).exists():
+        journal = load(folder)
+        if differences := journal.identity.differences(who):
+            raise UsageError(
+                f"the unfinished job in {folder} is another one: it has {'; '.join(differences)}; run it with what it "
+                "was begun with, or delete its folder"
+            )
+        return jobfolder.verified(journal)
+    if film is None:
+        raise OutputError(f"the job in {folder} was finished or dropped just now: run the command again")
+    command = (*(options.command or _default_command(work, target)), *(() if options.resume else ("--resume",)))
+    journal = Journal(folder, work.info.path.resolve(), target.resolve(), who, film.frames, film.segments, command)
+    journal = jobfolder.verified(journal)
+    journal.save()
+    return journal
+
+
+def _default_command(work: Work, target: Path) -> tuple[str, ...]:
+    return ("flashvsr", "upscale", str(work.info.path), "-o", str(target), "--scale", str(work.scale))
+
+
+def _standing(journal: Journal) -> str:
+    return f"{len(journal.done)} of {len(journal.segments)} segments"
+
+
+def _advised(error: ClientError, advice: str) -> ClientError:
+    return type(error)(f"{error}; {advice}")
