@@ -5,7 +5,7 @@ with Client("localhost:7070") as client:
 """
 
 from flashvsr_client.client import Client, Session
-from flashvsr_client.config import Encoding, Limits, LocalOptions, Retry, Timeout
+from flashvsr_client.config import Access, Encoding, Limits, LocalOptions, Retry, Timeout
 from flashvsr_client.errors import (
     ClientError,
     EngineUnavailableError,
@@ -20,6 +20,7 @@ from flashvsr_client.errors import (
 )
 
 __all__ = [
+    "Access",
     "Client",
     "ClientError",
     "Encoding",

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Generator, Iterable, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from flashvsr_client.chunks import Frame, chunked, sizes
-from flashvsr_client.config import DEFAULT_SERVER, Encoding, Limits, LocalOptions, Retry, Timeout
+from flashvsr_client.config import DEFAULT_SERVER, Access, Encoding, Limits, LocalOptions, Retry, Timeout
 from flashvsr_client.exchange import exchange
 from flashvsr_client.progress import Progress, Silent
 from flashvsr_client.transport.base import Health, Stream, StreamInfo, StreamSpec, Transport
@@ -31,13 +32,16 @@ class Client:
         timeout: Timeout | None = None,
         retry: Retry | None = None,
         limits: Limits | None = None,
+        access: Access | None = None,
         transport: Transport | None = None,
     ) -> None:
         """``server`` is HOST:PORT of a flashvsr-serve; ``transport``, when given, is used in its place.
 
+        ``access``, by default, has the token of FLASHVSR_TOKEN and no TLS.
+
         Raises :class:`UsageError` for an address that is none.
         """
-        self._transport = transport or _grpc_transport(server, timeout, retry)
+        self._transport = transport or _grpc_transport(server, timeout, retry, access)
         self._limits = limits or Limits()
 
     @classmethod
@@ -141,7 +145,7 @@ class Session:
         self.close()
 
 
-def _grpc_transport(server: str, timeout: Timeout | None, retry: Retry | None) -> Transport:
+def _grpc_transport(server: str, timeout: Timeout | None, retry: Retry | None, access: Access | None) -> Transport:
     from flashvsr_client.transport.server import GrpcTransport
 
-    return GrpcTransport(server, timeout=timeout, retry=retry)
+    return GrpcTransport(server, timeout=timeout, retry=retry, access=access or Access.read(os.environ))

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
 from flashvsr_client.errors import UsageError
 
 DEFAULT_SERVER: Final = "localhost:7070"
+TOKEN_VARIABLE: Final = "FLASHVSR_TOKEN"
+SYSTEM_CA: Final = "system"
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +24,48 @@ class Timeout:
     """For an answer to open and close."""
     message: float = 600.0
     """For each message of a chunk's answer; waiting behind other sessions counts."""
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """How a server is reached that asks who calls, or that shows a certificate."""
+
+    token: str = field(default="", repr=False)
+    """Sent with every request; never logged."""
+    tls_ca: str | Path | None = None
+    """PEM file of who signed the server's certificate; None: no TLS, "system": those that grpc brings."""
+    direct: bool = True
+    """Take the worker's own port for frames, where the server has one that can be reached."""
+
+    @classmethod
+    def read(
+        cls,
+        environment: Mapping[str, str],
+        *,
+        token_file: str | Path | None = None,
+        tls_ca: str | Path | None = None,
+        direct: bool = True,
+    ) -> Access:
+        """Take the token from a file, else from FLASHVSR_TOKEN: never from a command line, which others can see.
+
+        Raises :class:`UsageError` for a file that cannot be read.
+        """
+        token = environment.get(TOKEN_VARIABLE, "")
+        if token_file is not None:
+            try:
+                token = Path(token_file).read_text(encoding="utf-8")
+            except (OSError, UnicodeDecodeError) as error:
+                raise UsageError(f"--token-file {token_file} cannot be read: {error}") from error
+        return cls(token.strip(), tls_ca, direct)
+
+    def root_certificates(self) -> bytes | None:
+        """Bytes of ``tls_ca``; None for those that grpc brings. Raises :class:`UsageError`."""
+        if self.tls_ca is None or self.tls_ca == SYSTEM_CA:
+            return None
+        try:
+            return Path(self.tls_ca).read_bytes()
+        except OSError as error:
+            raise UsageError(f"--tls-ca {self.tls_ca} cannot be read: {error}") from error
 
 
 @dataclass(frozen=True, slots=True)

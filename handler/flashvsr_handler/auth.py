@@ -56,11 +56,27 @@ class Tokens:
             text = path.read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:
             raise SettingsError(f"auth_file {str(path)!r} cannot be read: {error}.") from error
-        self._names, self._stamp = _parse(text, path), stamp
+        self._names = {_digest(token): name for token, name in _parse(text, path).items()}
+        self._stamp = stamp
 
 
-def _parse(text: str, path: Path) -> dict[bytes, str]:
-    names: dict[bytes, str] = {}
+def first_token(path: str) -> str:
+    """Give the first token of a file, for the server's own health checks; "" for an empty path.
+
+    Raises :class:`SettingsError` when the file cannot be used.
+    """
+    if not path:
+        return ""
+    try:
+        text = Path(path).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(f"auth_file {path!r} cannot be read: {error}.") from error
+    return next(iter(_parse(text, Path(path))))
+
+
+def _parse(text: str, path: Path) -> dict[str, str]:
+    """Give the names by token."""
+    names: dict[str, str] = {}
     for number, line in enumerate(text.splitlines(), 1):
         words = line.split()
         if not words or words[0].startswith("#"):
@@ -71,7 +87,7 @@ def _parse(text: str, path: Path) -> dict[bytes, str]:
                 f"auth_file {str(path)!r}, line {number}: write TOKEN or NAME TOKEN, the token of {SHORTEST} printable "
                 "ASCII characters or more."
             )
-        names[_digest(token)] = words[0] if len(words) == 2 else f"token {number}"
+        names[token] = words[0] if len(words) == 2 else f"token {number}"
     if not names:
         raise SettingsError(f"auth_file {str(path)!r} has no token: write one a line.")
     return names

@@ -83,7 +83,8 @@ def encode(
     message.color.CopyFrom(resolve(color, height))
     matrix = _matrix(message.color)
     pictures = [yuv.from_rgb(frame, matrix) for frame in frames]
-    message.planes.extend(b"".join(picture[part].tobytes() for picture in pictures) for part in range(3))
+    for part in range(3):
+        message.planes.append(b"".join(np.ascontiguousarray(picture[part]).data for picture in pictures))
     return message
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 from pathlib import Path
@@ -12,7 +13,7 @@ import click
 
 from flashvsr_client.cli.engine_options import UnderscoreCommand, chosen, engine_options
 from flashvsr_client.client import Client
-from flashvsr_client.config import DEFAULT_SERVER, Encoding, LocalOptions
+from flashvsr_client.config import DEFAULT_SERVER, Access, Encoding, LocalOptions
 from flashvsr_client.progress import progress_on
 
 
@@ -21,6 +22,8 @@ from flashvsr_client.progress import progress_on
 @click.option("--input", "also_source", metavar="IN", type=click.Path(path_type=Path), help="The same as IN.")
 @click.option("-o", "--output", "target", metavar="OUT", type=click.Path(path_type=Path), help="The video to write.")
 @click.option("--server", metavar="HOST:PORT", help=f"A flashvsr-serve.  [default: {DEFAULT_SERVER}]")
+@click.option("--token-file", metavar="FILE", help="Of a server that asks who calls; else FLASHVSR_TOKEN is taken.")
+@click.option("--tls-ca", metavar="PEM", help='Who signed the server\'s certificate; "system" for public ones.')
 @click.option("--local", is_flag=True, help="Run the engine in this process, without a server.")
 @click.option("--plan", is_flag=True, help="With --local: say how much memory IN would take, and stop.")
 @click.option("--scale", type=int, default=4, show_default=True, help="2, 3 or 4.")
@@ -36,6 +39,8 @@ def upscale(
     also_source: Path | None,
     target: Path | None,
     server: str | None,
+    token_file: str | None,
+    tls_ca: str | None,
     local: bool,
     plan: bool,
     scale: int,
@@ -60,7 +65,8 @@ def upscale(
     if target is None:
         raise click.UsageError("Missing option '-o' / '--output'")
     encoding = Encoding(crf=crf, audio=not no_audio, overwrite=overwrite)
-    with Client(server or DEFAULT_SERVER) if options is None else Client.local(options) as client:
+    access = Access.read(os.environ, token_file=token_file, tls_ca=tls_ca)
+    with Client(server or DEFAULT_SERVER, access=access) if options is None else Client.local(options) as client:
         with progress_on(sys.stderr, quiet=quiet) as progress:
             report = client.upscale_file(video, target, scale, seed=seed, encoding=encoding, progress=progress)
         if not quiet:

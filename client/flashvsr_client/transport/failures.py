@@ -46,12 +46,15 @@ def of_error(error: pb.Error, server: str, *, in_session: bool) -> AttemptError:
     text = f"the server at {server} says: {error.message}"
     kinds: dict[int, type[ClientError]] = {
         pb.ERROR_CODE_BUSY: ServerBusyError,
+        pb.ERROR_CODE_DRAINING: ServerBusyError,
         pb.ERROR_CODE_SESSION_LOST: SessionLostError,
     }
     if in_session:  # a session that the server does not know, or knows at another chunk, is gone for us
-        kinds |= {pb.ERROR_CODE_NO_SESSION: SessionLostError, pb.ERROR_CODE_OUT_OF_ORDER: SessionLostError}
+        codes = (pb.ERROR_CODE_NO_SESSION, pb.ERROR_CODE_OUT_OF_ORDER, pb.ERROR_CODE_DRAINING)
+        kinds |= dict.fromkeys(codes, SessionLostError)
     meaning = kinds.get(error.code, ServerError)(text)
-    return AttemptError(meaning, error.retry_after_ms / 1000 if error.retryable else None)
+    again = error.retryable and error.code != pb.ERROR_CODE_DRAINING  # another server may take it, this one will not
+    return AttemptError(meaning, error.retry_after_ms / 1000 if again else None)
 
 
 def _unavailable(details: str, server: str, *, in_session: bool) -> AttemptError:

@@ -5,7 +5,8 @@ Raises :class:`AttemptError` for what goes wrong, :class:`StreamClosedError` aft
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from threading import Event, Timer
 from typing import TYPE_CHECKING, Final
 
@@ -15,12 +16,13 @@ from flashvsr_proto.torchserve.inference_pb2 import PredictionResponse
 from flashvsr_proto.torchserve.stub import InferenceStub, request
 from flashvsr_proto.v1 import stream_pb2 as pb
 
+from flashvsr_client.config import Access
 from flashvsr_client.errors import ServerError, SessionLostError, StreamClosedError
 from flashvsr_client.transport.failures import AttemptError, of_error, of_status
 
 # Messages are bounded by the server, which checks sizes at open; gRPC's own limit of 4 MiB is below one frame.
 # Straight to the server: a proxy for web pages is of no use to a stream of video.
-_OPTIONS: Final = [
+OPTIONS: Final = [
     ("grpc.max_send_message_length", -1),
     ("grpc.max_receive_message_length", -1),
     ("grpc.enable_http_proxy", 0),
@@ -30,19 +32,58 @@ if TYPE_CHECKING:
     Call = grpc.CallIterator[PredictionResponse]  # known to grpc's stubs only
 
 
+class Patience:
+    """Waits for messages of a call, and cancels it when one does not come in time."""
+
+    def __init__(self, cancel: Callable[[], object], server: str) -> None:
+        self._cancel = cancel
+        self._server = server
+        self._expired = Event()
+
+    @contextmanager
+    def within(self, seconds: float) -> Iterator[None]:
+        """Raise :class:`AttemptError` when the call fails in the block, or when that takes longer."""
+        timer = Timer(seconds, self._expire)
+        timer.daemon = True
+        timer.start()
+        try:
+            yield
+        except grpc.RpcError as failure:
+            if self._expired.is_set():
+                text = f"the server at {self._server} sent nothing for {seconds:g} s: see its log"
+                raise AttemptError(SessionLostError(text)) from failure
+            raise of_status(failure, self._server, in_session=True) from failure
+        finally:
+            timer.cancel()
+
+    def _expire(self) -> None:
+        self._expired.set()
+        self._cancel()
+
+
 class Rpc:
     """The calls of one server. Safe to use from several threads."""
 
-    def __init__(self, server: str) -> None:
+    def __init__(self, server: str, access: Access | None = None) -> None:
         """``server`` is HOST:PORT; nothing is connected before the first call."""
         self.server = server
-        self._channel = grpc.insecure_channel(server, options=_OPTIONS)
+        self._access = access or Access()
+        self.token = self._access.token
+        self._channel = self.channel_to(server)
         self._stub = InferenceStub(self._channel)
         self._closed = False
+
+    def channel_to(self, address: str) -> grpc.Channel:
+        """Give a new channel to HOST:PORT, with TLS where the server has it."""
+        if self._access.tls_ca is None:
+            return grpc.insecure_channel(address, options=OPTIONS)
+        credentials = grpc.ssl_channel_credentials(self._access.root_certificates())
+        return grpc.secure_channel(address, credentials, options=OPTIONS)
 
     def ask(self, model: str, message: pb.StreamRequest, seconds: float) -> pb.StreamResponse:
         """Send a control message and give its one answer, or raise after ``seconds``."""
         self._check_open()
+        message.token = self.token
         in_session = bool(message.session_id)
         try:
             answer = self._stub.predictions(request(model, message.SerializeToString()), timeout=seconds)
@@ -57,26 +98,11 @@ class Rpc:
 
     def answers(self, call: Call, seconds: float) -> Iterator[pb.StreamResponse]:
         """Give the messages of a chunk's answer; each may take ``seconds``."""
-        expired = Event()
+        patience = Patience(call.cancel, self.server)
         messages = iter(call)
-
-        def expire() -> None:
-            expired.set()
-            call.cancel()  # type: ignore[no-untyped-call]  # untyped in grpc's stubs
-
         while True:
-            timer = Timer(seconds, expire)
-            timer.daemon = True
-            timer.start()
-            try:
+            with patience.within(seconds):
                 answer = next(messages, None)
-            except grpc.RpcError as failure:
-                if expired.is_set():
-                    text = f"the server at {self.server} sent nothing for {seconds:g} s: see its log"
-                    raise AttemptError(SessionLostError(text)) from failure
-                raise of_status(failure, self.server, in_session=True) from failure
-            finally:
-                timer.cancel()
             if answer is None:
                 return
             yield self._parsed(answer, in_session=True)

@@ -17,6 +17,7 @@ from flashvsr_client.chunks import Frames
 from flashvsr_client.config import Retry, Timeout
 from flashvsr_client.errors import ServerError, StreamClosedError
 from flashvsr_client.transport.base import StreamInfo
+from flashvsr_client.transport.direct import Direct, DirectCall
 from flashvsr_client.transport.failures import AttemptError
 from flashvsr_client.transport.rpc import Rpc
 
@@ -33,16 +34,28 @@ class _Sent:
 
     index: int
     message: bytes
-    call: Call
+    call: Call | DirectCall
     retries: int
 
 
 class RpcStream:
     """A :class:`Stream`. Chunk k + 1 is sent once the server has begun chunk k: calls may overtake one another."""
 
-    def __init__(self, rpc: Rpc, model: str, session_id: str, info: StreamInfo, timeout: Timeout, retry: Retry) -> None:
+    def __init__(
+        self,
+        rpc: Rpc,
+        model: str,
+        session_id: str,
+        info: StreamInfo,
+        timeout: Timeout,
+        retry: Retry,
+        direct: Direct | None = None,
+    ) -> None:
+        """``direct``, when given, carries the chunks as long as it holds; control messages always go by ``rpc``."""
         self.info = info
         self._rpc = rpc
+        self._direct = direct
+        self._route = direct or rpc
         self._model = model
         self._session_id = session_id
         self._timeout = timeout
@@ -57,7 +70,7 @@ class RpcStream:
         self._closing = Event()
         self._closed = False
         self._lock = Lock()
-        self._calls: list[Call] = []
+        self._calls: list[Call | DirectCall] = []
 
     def submit(self, frames: Frames) -> None:
         """See :class:`Stream`."""
@@ -85,7 +98,9 @@ class RpcStream:
                 return
             self._closed = True
             for call in self._calls:
-                call.cancel()  # type: ignore[no-untyped-call]  # untyped in grpc's stubs
+                call.cancel()
+            if self._direct is not None:
+                self._direct.close()
             goodbye = self._addressed(pb.StreamRequest(close=pb.Close()))
             with suppress(AttemptError, StreamClosedError):
                 self._rpc.ask(self._model, goodbye, _CLOSE_SECONDS)
@@ -93,6 +108,7 @@ class RpcStream:
     def _addressed(self, request: pb.StreamRequest) -> pb.StreamRequest:
         request.protocol_version = wire.PROTOCOL_VERSION
         request.session_id = self._session_id
+        request.token = self._rpc.token
         return request
 
     def _send(self, request: pb.StreamRequest) -> None:
@@ -103,11 +119,11 @@ class RpcStream:
         self._sent.put(_Sent(self._next_index, message, self._start(message), retries))
         self._next_index += 1
 
-    def _start(self, message: bytes) -> Call:
+    def _start(self, message: bytes) -> Call | DirectCall:
         with self._lock:
             if self._closed:
                 raise StreamClosedError("the stream was closed: open another one")
-            call = self._rpc.start(self._model, message)
+            call = self._route.start(self._model, message)
             self._calls = [call, *(other for other in self._calls if other.is_active())]
             return call
 
@@ -139,12 +155,11 @@ class RpcStream:
         if self._closing.is_set():
             raise StreamClosedError("the stream was closed before its end") from failure
 
-    def _frames(self, index: int, call: Call) -> Iterator[Frames]:
+    def _frames(self, index: int, call: Call | DirectCall) -> Iterator[Frames]:
         """Read one attempt's answer: accepted, frames, done."""
         done = False
-        for response in self._rpc.answers(
-            call, self._timeout.message
-        ):  # to its very end: a call left early is cancelled
+        answers = self._route.answers(call, self._timeout.message)  # type: ignore[arg-type]  # its own calls
+        for response in answers:  # to its very end: a call left early is cancelled
             match response.WhichOneof("body"):
                 case "accepted":
                     self._allow_next(index)

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from threading import Lock
 from typing import Final
 
+import grpc
 from flashvsr_proto import wire
 from flashvsr_proto.v1 import stream_pb2 as pb
 
-from flashvsr_client.config import DEFAULT_SERVER, Retry, Timeout
+from flashvsr_client.config import DEFAULT_SERVER, Access, Retry, Timeout
 from flashvsr_client.errors import ClientError, ServerBusyError, ServerError, UsageError
 from flashvsr_client.transport.base import Health, StreamInfo, StreamSpec
+from flashvsr_client.transport.direct import Direct, reachable
 from flashvsr_client.transport.failures import AttemptError
 from flashvsr_client.transport.rpc import Rpc
 from flashvsr_client.transport.rpc_stream import RpcStream
@@ -23,10 +26,18 @@ class GrpcTransport:
     """A :class:`Transport` to ``server``, HOST:PORT. A stream goes to the least loaded of the server's engines."""
 
     def __init__(
-        self, server: str = DEFAULT_SERVER, *, timeout: Timeout | None = None, retry: Retry | None = None
+        self,
+        server: str = DEFAULT_SERVER,
+        *,
+        timeout: Timeout | None = None,
+        retry: Retry | None = None,
+        access: Access | None = None,
     ) -> None:
         """Connect at the first call. Raises :class:`UsageError` for an address that is none."""
-        self._rpc = Rpc(_checked_address(server))
+        self._access = access or Access()
+        self._rpc = Rpc(_checked_address(server), self._access)
+        self._channels: dict[int, grpc.Channel | None] = {}
+        self._channels_lock = Lock()
         self._timeout = timeout or Timeout()
         self._retry = retry or Retry()
 
@@ -55,6 +66,11 @@ class GrpcTransport:
 
     def close(self) -> None:
         """See :class:`Transport`."""
+        with self._channels_lock:
+            for channel in self._channels.values():
+                if channel is not None:
+                    channel.close()
+            self._channels.clear()
         self._rpc.close()
 
     def _open_on(self, health: Health, spec: StreamSpec) -> RpcStream:
@@ -72,7 +88,23 @@ class GrpcTransport:
         )
         if not _sound(info, spec):
             raise ServerError(f"the server answered open of {spec} with {info}: versions differ?")
-        return RpcStream(self._rpc, health.name, response.session_id, info, self._timeout, self._retry)
+        route = self._direct(opened.direct_port)
+        return RpcStream(self._rpc, health.name, response.session_id, info, self._timeout, self._retry, route)
+
+    def _direct(self, port: int) -> Direct | None:
+        """Give the direct plane at that port of the server's host; None when there is none, or it cannot be reached."""
+        if not self._access.direct or not 0 < port < 65536:
+            return None
+        with self._channels_lock:
+            if port not in self._channels:
+                host = self._rpc.server.rpartition(":")[0]
+                channel = self._rpc.channel_to(f"{host}:{port}")
+                self._channels[port] = channel
+                if not reachable(channel):  # a proxy, a firewall: asked once
+                    channel.close()
+                    self._channels[port] = None
+            found = self._channels[port]
+        return None if found is None else Direct(self._rpc, found)
 
     def _pong(self, model: str) -> pb.Pong:
         response = self._ask(model, pb.StreamRequest(ping=pb.Ping()), self._timeout.connect)
@@ -96,6 +128,7 @@ def _open_message(spec: StreamSpec) -> pb.Open:
         fps=spec.fps,
         output_format=pb.PIXEL_FORMAT_RGB24,
         seed=spec.seed,
+        oldest_protocol_version=wire.OLDEST_PROTOCOL_VERSION,
     )
 
 

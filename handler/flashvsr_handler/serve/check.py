@@ -1,28 +1,33 @@
-"""Whether a server answers: ``python -m flashvsr_handler.serve.check HOST:PORT``, for a container's health check."""
+"""Whether a server answers: ``flashvsr-serve --check`` with the options that the server was started with."""
 
 from __future__ import annotations
 
-import argparse
 import sys
+from typing import Final
 
-import grpc
-from flashvsr_proto.torchserve.stub import InferenceStub
+from flashvsr_handler.serve.errors import Exit
+from flashvsr_handler.serve.health import Doctor, own_address
+from flashvsr_handler.serve.options import Options
+from flashvsr_handler.serve.tls import Certificate
 
-from flashvsr_handler.serve.health import Ping
-
-
-def main() -> int:
-    """Ping the first model of the server at the address on the command line; return 0 when it answers, else 1."""
-    parser = argparse.ArgumentParser(prog="python -m flashvsr_handler.serve.check", description="ping a server")
-    parser.add_argument("address", help="such as 127.0.0.1:7070")
-    parser.add_argument("--model", default="flashvsr0")
-    parser.add_argument("--timeout", type=float, default=10, metavar="SECONDS")
-    arguments = parser.parse_args()
-    with grpc.insecure_channel(arguments.address) as channel:
-        pong = Ping(InferenceStub(channel), arguments.model, arguments.timeout).pong()
-    sys.stdout.write(f"{pong.model} on {pong.device}\n" if pong is not None else "no answer\n")
-    return 0 if pong is not None else 1
+TIMEOUT_S: Final = 10.0
+FIRST_MODEL: Final = "flashvsr0"
 
 
-if __name__ == "__main__":
-    sys.exit(main())
+def check(options: Options, certificate: Certificate | None) -> Exit:
+    """Ping every model of the server through its handler; say what each answers.
+
+    ``STOPPED`` (0) when all answer, ``NOT_READY`` when one does not or when the server drains: it takes no sessions.
+    """
+    doctor = Doctor(own_address(f"{options.host}:{options.grpc_port}"), certificate, options.settings.auth_file)
+    with doctor.channel() as channel:
+        first = doctor.ping(channel, FIRST_MODEL, TIMEOUT_S).pong()
+        if first is None:
+            sys.stdout.write("no answer\n")
+            return Exit.NOT_READY
+        pongs = {name: doctor.ping(channel, name, TIMEOUT_S).pong() for name in first.models}
+    for name, pong in pongs.items():
+        state = "no answer" if pong is None else f"{pong.model} on {pong.device}, {pong.sessions} sessions"
+        sys.stdout.write(f"{name}: {state}{', draining' if pong is not None and pong.draining else ''}\n")
+    ready = all(pong is not None and not pong.draining for pong in pongs.values())
+    return Exit.STOPPED if ready else Exit.NOT_READY

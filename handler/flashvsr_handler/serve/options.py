@@ -7,11 +7,15 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from flashvsr_handler.archive import default_config
 from flashvsr_handler.serve.errors import Exit, ServeError
-from flashvsr_handler.settings import PREFIX, Settings, SettingsError
+from flashvsr_handler.serve.ports import LOOPBACK, Hosts
+from flashvsr_handler.settings import FORMATS, LEVELS, PREFIX, Settings, SettingsError
+
+PATHS: Final = ("weights", "auth_file", "tls_cert", "tls_key")
+"""Settings that name files."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +29,28 @@ class Options:
     startup_timeout_s: float
     drain_timeout_s: float
     log_level: str
+    metrics_host: str
+    direct_port: int | None
+    """Of the first model's direct plane, None for the one that follows from grpc_port."""
+    direct: bool
+    check: bool
+    """Only ask a server with these options whether it answers."""
     settings: Settings
+
+    @property
+    def hosts(self) -> Hosts:
+        """Where the listeners are; HTTP has no TLS and stays at home when gRPC has it."""
+        http = LOOPBACK if self.settings.tls_cert else self.host
+        return Hosts(grpc=self.host, http=http, metrics=self.metrics_host)
+
+    def direct_ports(self, models: int) -> tuple[int, ...]:
+        """Ports of the models' direct planes: the two after gRPC's, and on; 0 = any free, none without the plane."""
+        if not self.direct:
+            return ()
+        first = self.direct_port
+        if first is None:
+            first = self.grpc_port and self.grpc_port + 2
+        return tuple(first and first + index for index in range(models))
 
 
 def parse(arguments: Sequence[str] | None, environment: Mapping[str, str]) -> Options:
@@ -41,9 +66,11 @@ def parse(arguments: Sequence[str] | None, environment: Mapping[str, str]) -> Op
         settings = Settings.read({**default_config()["handler"], **chosen}, rest)
     except SettingsError as error:
         raise ServeError(Exit.USAGE, str(error)) from error
-    if settings.weights != "builtin":  # the worker runs in another directory
-        settings = replace(settings, weights=os.path.abspath(settings.weights))  # noqa: PTH100 - links stay links
-    run = ("host", "grpc_port", "http_port", "run_dir", "startup_timeout_s", "drain_timeout_s", "log_level")
+    for name in PATHS:  # the worker runs in another directory
+        if getattr(settings, name) not in ("", "builtin"):
+            path = os.path.abspath(getattr(settings, name))  # noqa: PTH100 - links stay links
+            settings = replace(settings, **{name: path})
+    run = (field.name for field in fields(Options) if field.name != "settings")
     return Options(**{name: given[name] for name in run}, settings=settings)
 
 
@@ -54,15 +81,32 @@ def _parser() -> argparse.ArgumentParser:
         epilog="Exit codes: " + ", ".join(f"{code.value} {code.name.lower().replace('_', ' ')}" for code in Exit) + ".",
     )
     add = parser.add_argument
-    add("--host", default="127.0.0.1", help="address to listen on (default: %(default)s; nothing here asks who calls)")
+    add("--host", default=LOOPBACK, help="address of gRPC and HTTP (default: %(default)s); give --auth and TLS with it")
     add("--grpc-port", type=_port, default=7070, help="gRPC, and the next for its management; 0 = any free")
     add("--http-port", type=_port, default=8080, help="HTTP, and the next two for management and metrics; 0 = any free")
+    add("--direct-port", type=_port, help="of the workers' own gRPC, and up, one a GPU (default: --grpc-port + 2)")
+    add("--direct", action=argparse.BooleanOptionalAction, default=True, help="frames past TorchServe, where faster")
+    add("--metrics-host", default=LOOPBACK, help="address of /metrics (default: %(default)s)")
+    add("--auth", dest="auth_file", metavar="FILE", help="tokens that may call, a line each: TOKEN or NAME TOKEN")
+    add("--tls-cert", metavar="PEM", help="certificate chain of gRPC; HTTP then stays on the loopback interface")
+    add("--tls-key", metavar="PEM", help="its key")
+    add("--check", action="store_true", help="ask a server with these options whether it answers, and stop")
     add("--max-sessions", type=int, help="open at one time, for each model")
     add("--idle-timeout", type=float, dest="idle_timeout_s", metavar="SECONDS", help="silent sessions are closed after")
+    add("--park-after", type=float, dest="park_after_s", metavar="SECONDS", help="silent sessions go to host memory")
     add("--run-dir", type=Path, help="where configuration, sockets and logs go (default: a temporary directory)")
     add("--startup-timeout", type=float, default=600, dest="startup_timeout_s", metavar="SECONDS")
-    add("--drain-timeout", type=float, default=30, dest="drain_timeout_s", metavar="SECONDS")
+    add(
+        "--drain-timeout",
+        type=float,
+        default=30,
+        dest="drain_timeout_s",
+        metavar="SECONDS",
+        help="for sessions, once told to stop",
+    )
     add("--log-level", choices=("quiet", "warn", "info"), default="quiet", help="of TorchServe on stderr")
+    add("--log-format", choices=FORMATS, help="of the workers' log")
+    add("--worker-log-level", choices=LEVELS, help="of the workers' log (default: warning)")
     _add_engine(parser.add_argument_group("engine", "explained in docs/parameters.md"))
     return parser
 

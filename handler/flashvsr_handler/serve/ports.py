@@ -21,10 +21,21 @@ class Ports:
     http: int
     management: int
     metrics: int
+    direct: tuple[int, ...] = ()
+    """Of the workers themselves, one a model; 0 = each takes a free one."""
 
 
-def choose_ports(host: str, grpc_port: int, http_port: int) -> Ports:
-    """Take the ports from the two that were asked for: gRPC and the one after it, HTTP and the two after it; 0 = free.
+@dataclass(frozen=True, slots=True)
+class Hosts:
+    """The addresses that others can reach the server at; everything else listens on the loopback interface."""
+
+    grpc: str
+    http: str
+    metrics: str
+
+
+def choose_ports(hosts: Hosts, grpc_port: int, http_port: int, direct: tuple[int, ...] = ()) -> Ports:
+    """Take the ports from those that were asked for: gRPC and the one after it, HTTP and the two after it; 0 = free.
 
     Raises :class:`ServeError` when one is in use or the host is not one of this machine.
     """
@@ -42,10 +53,13 @@ def choose_ports(host: str, grpc_port: int, http_port: int) -> Ports:
             taken: int = probe.getsockname()[1]
             return taken
 
+        for port in direct:
+            take(hosts.grpc, port, "--direct-port")
         return Ports(
-            grpc=take(host, grpc_port, "--grpc-port"),
+            direct=direct,
+            grpc=take(hosts.grpc, grpc_port, "--grpc-port"),
             grpc_management=take(LOOPBACK, grpc_port and grpc_port + 1, "--grpc-port"),
-            http=take(host, http_port, "--http-port"),
+            http=take(hosts.http, http_port, "--http-port"),
             management=take(LOOPBACK, http_port and http_port + 1, "--http-port"),
-            metrics=take(host, http_port and http_port + 2, "--http-port"),
+            metrics=take(hosts.metrics, http_port and http_port + 2, "--http-port"),
         )

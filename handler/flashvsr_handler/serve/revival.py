@@ -11,9 +11,9 @@ import urllib.request
 from dataclasses import dataclass, field
 from typing import Final
 
-from flashvsr_proto.torchserve.stub import InferenceStub
+import grpc
 
-from flashvsr_handler.serve.health import Ping
+from flashvsr_handler.serve.health import Doctor, Ping
 
 PERIOD_S: Final = 5.0
 PATIENCE_S: Final = 20.0
@@ -40,7 +40,8 @@ class Pulse:
 class Patient:
     """One model under watch: pinged now and then, one ping at a time."""
 
-    stub: InferenceStub
+    doctor: Doctor
+    channel: grpc.Channel
     model_name: str
     pulse: Pulse = field(default_factory=Pulse)
     answered_at: float | None = None
@@ -53,7 +54,7 @@ class Patient:
             self.ping = None
         fresh = self.answered_at is not None and now - self.answered_at < PERIOD_S
         if self.ping is None and not fresh:
-            self.ping = Ping(self.stub, self.model_name, None)
+            self.ping = self.doctor.ping(self.channel, self.model_name, None)
         return self.pulse.is_gone(now, answered=fresh, working=working)
 
 

@@ -55,6 +55,10 @@ class RunDir:
         """What the workers report of themselves."""
         return self.path / "reports"
 
+    def drain(self, seconds: float) -> None:
+        """Tell the workers that the server stops."""
+        Reports(self.reports, "").drain(seconds)
+
     def reports_of(self, model_name: str) -> Reports:
         """What the worker of that model reports."""
         return Reports(self.reports, model_name)
@@ -71,7 +75,8 @@ def write_run_dir(options: Options, ports: Ports, gpus: int) -> RunDir:
     (run.path / "metrics.yaml").write_text(resource("metrics.yaml"), encoding="utf-8")
     settings = dataclasses.replace(options.settings, models=models, report_dir=str(run.reports))
     for index, name in enumerate(models):
-        config: dict[str, Any] = {**default_config(), "handler": _plain(settings)}
+        direct = {"direct_port": ports.direct[index], "direct_host": options.host} if ports.direct else {}
+        config: dict[str, Any] = {**default_config(), "handler": _plain(settings) | direct}
         if gpus:
             config["deviceIds"] = [index]
         write_directory(run.store / name, config)
@@ -97,16 +102,18 @@ def _make(path: Path | None) -> Path:
 
 def _config(options: Options, ports: Ports, run: RunDir, gpus: int) -> str:
     """Fill the packaged config.properties in."""
-    host = options.host
+    hosts, settings = options.hosts, options.settings
+    tls = {"enable_grpc_ssl": "true", "certificate_file": settings.tls_cert, "private_key_file": settings.tls_key}
     values = {
-        "inference_address": f"http://{host}:{ports.http}",
+        "inference_address": f"http://{hosts.http}:{ports.http}",
         "management_address": f"http://{LOOPBACK}:{ports.management}",
-        "metrics_address": f"http://{host}:{ports.metrics}",
-        "grpc_inference_address": host,
+        "metrics_address": f"http://{hosts.metrics}:{ports.metrics}",
+        "grpc_inference_address": hosts.grpc,
         "grpc_inference_port": str(ports.grpc),
         "grpc_management_port": str(ports.grpc_management),
         "metrics_config": str(run.path / "metrics.yaml"),
         "number_of_gpu": str(gpus),
+        **(tls if settings.tls_cert else {}),
     }
     lines = []
     for line in resource("config.properties").splitlines():

@@ -8,17 +8,20 @@ from dataclasses import dataclass
 from typing import Final
 
 import grpc
-from flashvsr_proto.torchserve.stub import InferenceStub
 from flashvsr_proto.v1 import stream_pb2 as pb
 
 from flashvsr_handler.serve.errors import Exit, ServeError
-from flashvsr_handler.serve.health import Ping
+from flashvsr_handler.serve.health import Doctor, Ping
 from flashvsr_handler.serve.process import TorchServe
-from flashvsr_handler.serve.revival import Patient, Pulse, revive
+from flashvsr_handler.serve.revival import PATIENCE_S, Patient, Pulse, revive
 from flashvsr_handler.serve.rundir import RunDir
 from flashvsr_handler.serve.signals import StopSignals
 
 PAUSE_S: Final = 0.2
+STOP_S: Final = 10.0
+"""For Java to end, once no session is open."""
+LAST_WORD_S: Final = 1.5
+"""After the drain's deadline, so that clients are told by an answer that it has passed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,10 +30,12 @@ class Supervisor:
 
     server: TorchServe
     run: RunDir
-    address: str
+    doctor: Doctor
     management_address: str
     signals: StopSignals
     say: Callable[[str], None]
+    hang_timeout_s: float
+    """A worker that is at one request for longer, and some more, does not count as working."""
 
     def wait_until_ready(self, timeout_s: float) -> dict[str, str]:
         """Wait for every model to answer a ping; return their devices by name, fewer when it was asked to stop.
@@ -39,32 +44,46 @@ class Supervisor:
         """
         deadline = time.monotonic() + timeout_s
         devices: dict[str, str] = {}
-        with grpc.insecure_channel(self.address) as channel:
-            stub = InferenceStub(channel)
+        with self.doctor.channel() as channel:
             for name in self.run.models:
                 while name not in devices and not self.signals.stop:
-                    pong = self._ping(Ping(stub, name, timeout_s), deadline)
+                    pong = self._ping(self.doctor.ping(channel, name, timeout_s), deadline)
                     if pong is not None:
                         devices[name] = pong.device
         return devices
 
     def watch(self, drain_timeout_s: float) -> Exit:
         """Wait to be asked to stop, then drain. Raises :class:`ServeError` when Java ends by itself."""
-        with grpc.insecure_channel(self.address) as channel:
-            patients = [Patient(InferenceStub(channel), name) for name in self.run.models]
+        with self.doctor.channel() as channel:
+            patients = [Patient(self.doctor, channel, name) for name in self.run.models]
             while not self.signals.stop:
                 self._require_alive()
                 for patient in patients:
                     self._look_after(patient)
                 time.sleep(PAUSE_S)
-        self.say(f"stopping; running requests have {drain_timeout_s:g} s")
-        if self.server.stop(drain_timeout_s, self.signals.hurry):
+            self.say(f"stopping; open sessions have {drain_timeout_s:g} s, a second signal ends them now")
+            self._drain(channel, drain_timeout_s)
+        if self.server.stop(STOP_S, self.signals.hurry):
             return Exit.STOPPED
         self.say("requests that still ran were cut off")
         return Exit.KILLED
 
+    def _drain(self, channel: grpc.Channel, timeout_s: float) -> None:
+        """Let no new sessions in and wait for the open ones to end, until the deadline, a second signal, or a crash."""
+        self.run.drain(timeout_s)
+        deadline = time.monotonic() + timeout_s + LAST_WORD_S
+        pings = {name: self.doctor.ping(channel, name, timeout_s) for name in self.run.models}
+        while pings and time.monotonic() < deadline and not self.signals.hurry() and self.server.ended() is None:
+            time.sleep(PAUSE_S)
+            for name, ping in [(name, ping) for name, ping in pings.items() if ping.done]:
+                pong = ping.pong()
+                if pong is not None and pong.draining and pong.sessions == 0:
+                    del pings[name]
+                else:
+                    pings[name] = self.doctor.ping(channel, name, timeout_s)
+
     def _look_after(self, patient: Patient) -> None:
-        working = self.run.reports_of(patient.model_name).is_working()
+        working = self.run.reports_of(patient.model_name).is_working(self.hang_timeout_s + PATIENCE_S)
         if not patient.is_gone(time.monotonic(), working=working):
             return
         self.say(f"{patient.model_name} does not answer: starting another worker, its sessions are lost")

@@ -17,11 +17,12 @@ from flashvsr_handler.serve.devices import visible_gpus
 from flashvsr_handler.serve.errors import Exit, ServeError
 from flashvsr_handler.serve.java import find_java
 from flashvsr_handler.serve.options import Options, parse
-from flashvsr_handler.serve.ports import LOOPBACK, Ports, choose_ports
+from flashvsr_handler.serve.ports import LOOPBACK, Hosts, Ports, choose_ports
 from flashvsr_handler.serve.revival import PATIENCE_S, Pulse
 from flashvsr_handler.serve.rundir import write_run_dir
 
-PORTS = Ports(grpc=1000, grpc_management=1001, http=2000, management=2001, metrics=2002)
+PORTS = Ports(grpc=1000, grpc_management=1001, http=2000, management=2001, metrics=2002, direct=(1002, 1003))
+HOSTS = Hosts(LOOPBACK, LOOPBACK, LOOPBACK)
 
 
 SPELLED_OTHERWISE = {"version", "tiled_dit", "tiled_vae", "unload_dit", "adaptive_batch_size"}
@@ -57,7 +58,7 @@ def test_no_java_at_all_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 
 
 def test_free_ports_differ() -> None:
-    ports = choose_ports(LOOPBACK, 0, 0)
+    ports = choose_ports(HOSTS, 0, 0)
     assert len({ports.grpc, ports.grpc_management, ports.http, ports.management, ports.metrics}) == 5
 
 
@@ -65,7 +66,7 @@ def test_a_port_in_use_is_named_with_the_option() -> None:
     with socket.create_server((LOOPBACK, 0)) as taken:
         port = taken.getsockname()[1]
         with pytest.raises(ServeError, match=rf"127.0.0.1:{port} .*--grpc-port") as caught:
-            choose_ports(LOOPBACK, port, 0)
+            choose_ports(HOSTS, port, 0)
     assert caught.value.exit_code is Exit.PORT_IN_USE
 
 
