@@ -35,7 +35,8 @@ def draw(curves: Sequence[Curve], x_label: str, y_label: str) -> str:
         line = " ".join(f"{_x(x, x_most):.1f},{_y(y, y_most):.1f}" for x, y in curve.points)
         parts.append(f'<polyline fill="none" stroke="{color}" stroke-width="1.5" points="{line}"/>')
         parts.append(_text(LEFT + 10 + 130 * index, TOP + 12, curve.name, color=color))
-    head = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" font-family="sans-serif" font-size="12">'
+    size = f'viewBox="0 0 {WIDTH} {HEIGHT}" font-family="sans-serif" font-size="12"'
+    head = f'<svg xmlns="http://www.w3.org/2000/svg" {size}>'
     return "\n".join([head, f'<rect width="{WIDTH}" height="{HEIGHT}" fill="white"/>', *parts, "</svg>\n"])
 
 
@@ -59,7 +60,8 @@ def _grid(x_most: float, y_most: float) -> list[str]:
 
 
 def _labels(x_label: str, y_label: str) -> list[str]:
-    upright = _text(0, 0, y_label, anchor="middle").replace("<text ", f'<text transform="translate(16 {HEIGHT / 2}) rotate(-90)" ')
+    turned = f'<g transform="translate(16 {HEIGHT / 2}) rotate(-90)">'
+    upright = f"{turned}{_text(0, 0, y_label, anchor='middle')}</g>"
     return [_text((LEFT + WIDTH - RIGHT) / 2, HEIGHT - 10, x_label, anchor="middle"), upright]
 
 

@@ -6,12 +6,15 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 from flashvsr_client import Client, ClientError
 
+LOOK_AHEAD: Final = 4
+"""By so many frames the model's output trails its input."""
 WAIT_S: Final = 600.0
 """The longest that one session may take."""
 Picture = npt.NDArray[np.uint8]
@@ -32,8 +35,10 @@ class Traffic:
 class Viewing:
     """One session: seconds since its beginning at which frames came, and how it failed, if it did."""
 
-    chunk: int = 0
-    """Frames that come together."""
+    first: int = 0
+    """Frames of the first output."""
+    chunk: int = 1
+    """Frames of each later one."""
     arrivals: list[float] = field(default_factory=list)
     error: str = ""
 
@@ -44,10 +49,11 @@ class Viewing:
 
     @property
     def gaps_s(self) -> list[float]:
-        """Between the first frames of chunks that follow one another."""
-        first = len(self.arrivals) % self.chunk if self.chunk else 0  # the first chunk is of another size
-        starts = [self.arrivals[index] for index in range(first, len(self.arrivals), max(1, self.chunk))]
-        return [later - earlier for earlier, later in zip(starts, starts[1:], strict=False)]
+        """Between the first frames of outputs that follow one another."""
+        if not self.arrivals:
+            return []
+        starts = [self.arrivals[index] for index in (0, *range(self.first, len(self.arrivals), self.chunk))]
+        return [later - earlier for earlier, later in pairwise(starts)]
 
 
 def view(server: str, traffic: Traffic, sessions: int) -> tuple[list[Viewing], float]:
@@ -75,7 +81,7 @@ def _view(server: str, traffic: Traffic, seed: int, viewing: Viewing) -> None:
             Client(server) as client,
             client.open_session(traffic.width, traffic.height, scale=traffic.scale) as session,
         ):
-            viewing.chunk = session.info.chunk
+            viewing.first, viewing.chunk = session.info.first_chunk - LOOK_AHEAD, session.info.chunk
             for _ in session.upscale(_source(traffic, seed)):
                 viewing.arrivals.append(time.perf_counter() - start)
     except ClientError as error:

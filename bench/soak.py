@@ -3,9 +3,10 @@
     nice python -m bench.soak --minutes 30 --picture docs/soak.svg
 
 starts a server of the built-in model on the loopback interface, keeps two sessions busy (clips of random length, one in
-five left without a goodbye, one in ten broken off) and reads the resident memory, threads and open files of supervisor,
-Java and worker every few seconds. It prints a table, draws the curves, and says by how much each grew from the end of the
-first quarter to the end. The exit code is 1 when the books of sessions do not balance at the end or a request failed.
+five left without a goodbye, one in ten broken off) and reads the resident memory, threads and open files of
+supervisor, Java and worker every few seconds. It prints a table, draws the curves, and says by how much each grew from
+the end of the first quarter to the end. The exit code is 1 when the books of sessions do not balance at the end or a
+request failed.
 """
 
 from __future__ import annotations
@@ -61,17 +62,20 @@ def main() -> int:
     parser.add_argument("--picture", type=Path)
     options = parser.parse_args()
     stop, tally = threading.Event(), Tally()
-    with TemporaryDirectory() as folder, (Path(folder) / "stderr").open("w+") as errors:
-        with serving(errors, "--max-sessions", "16", "--idle-timeout", "5") as server:
-            clients = [threading.Thread(target=_client, args=(server, n, stop, tally)) for n in range(CLIENTS)]
-            for client in clients:
-                client.start()
-            readings = _watch(server, options.minutes * 60)
-            stop.set()
-            for client in clients:
-                client.join()
-            caller = Caller(server.address)
-            balanced = wait_until(lambda: _idle(caller), 30)
+    with (
+        TemporaryDirectory() as folder,
+        (Path(folder) / "stderr").open("w+") as errors,
+        serving(errors, "--max-sessions", "16", "--idle-timeout", "5") as server,
+    ):
+        clients = [threading.Thread(target=_client, args=(server, n, stop, tally)) for n in range(CLIENTS)]
+        for client in clients:
+            client.start()
+        readings = _watch(server, options.minutes * 60)
+        stop.set()
+        for client in clients:
+            client.join()
+        caller = Caller(server.address)
+        balanced = wait_until(lambda: _idle(caller), 30)
     _report(readings, tally, balanced=balanced)
     if options.picture:
         curves = [Curve(part, [(r.at_s / 60, r.mib[part]) for r in readings]) for part in PARTS]
@@ -142,8 +146,10 @@ def _report(readings: list[Reading], tally: Tally, *, balanced: bool) -> None:
     print("| part | MiB at a quarter | MiB at the end | growth, MiB | threads | open files |\n" + "| --- " * 6 + "|")
     for part in PARTS:
         grown = last.mib[part] - quarter.mib[part]
-        threads, files = (f"{a[part]} -> {b[part]}" for a, b in ((quarter.threads, last.threads), (quarter.files, last.files)))
-        print(f"| {part} | {quarter.mib[part]:.0f} | {last.mib[part]:.0f} | {grown:+.0f} | {threads} | {files} |")
+        threads = f"{quarter.threads[part]} -> {last.threads[part]}"
+        files = f"{quarter.files[part]} -> {last.files[part]}"
+        memory = f"{quarter.mib[part]:.0f} | {last.mib[part]:.0f} | {grown:+.0f}"
+        print(f"| {part} | {memory} | {threads} | {files} |")
     print(f"no session and no byte left at the end: {balanced}; failed requests: {len(tally.errors)}")
     for error in sorted(set(tally.errors)):
         print(f"  {error}")

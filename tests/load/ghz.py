@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -55,11 +56,14 @@ def run(ghz: Path, scenario: Path, address: str, folder: Path, share: float) -> 
     data = folder / chosen.pop("data-file")
     chosen["total"] = max(chosen["concurrency"], round(chosen["total"] * share))
     config, result = folder / scenario.name, folder / f"{scenario.stem}.result.json"
-    config.with_suffix(".config.json").write_text(slo.json.dumps(chosen))
+    config.with_suffix(".config.json").write_text(json.dumps(chosen))
     command = [str(ghz), "--config", str(config.with_suffix(".config.json")), "--insecure"]
     command += ["--protoset", str(folder / "protoset"), "--data-file", str(data)]
     command += ["--format", "json", "--output", str(result), address]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=RUN_S)
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=RUN_S)
+    except subprocess.TimeoutExpired as error:
+        raise GhzError(f"{scenario.stem} took more than {RUN_S:g} s: is the server overloaded?") from error
     if done.returncode != 0:
         raise GhzError(f"ghz ended with {done.returncode}: {done.stderr.strip() or done.stdout.strip()}")
     return slo.read(result)
