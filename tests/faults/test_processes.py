@@ -11,7 +11,7 @@ from typing import IO
 import grpc
 import numpy as np
 import pytest
-from flashvsr_client import Client, ClientError
+from flashvsr_client import Client, ClientError, SessionLostError
 from flashvsr_proto.v1 import stream_pb2 as pb
 
 from tests.e2e.serving import Caller, Server, pictures, serving, wait_until
@@ -89,8 +89,8 @@ class Viewer(threading.Thread):
                 try:
                     with client.open_session(32, 24, scale=2) as session:
                         count = sum(1 for _ in session.upscale(clip))
-                except ClientError:
-                    self.lost += 1
+                except ClientError as error:
+                    self.lost += isinstance(error, SessionLostError)
                     self.until.wait(0.2)
                     continue
                 assert count == len(clip)
