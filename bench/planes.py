@@ -3,7 +3,8 @@
     python -m bench.planes --size 352x192 --fps 60 --sessions 1,4
 
 starts flashvsr-serve with ``bench.waiting``, drives it over TorchServe and over the direct plane with YUV420P both
-ways, and prints frames per second, the share of the engine's own, and the mean milliseconds per chunk of 8 in each stage.
+ways, and prints frames per second, the share of the engine's own, the mean milliseconds per chunk of 8 in each stage,
+and the processor's milliseconds per frame in each process, which other work on the machine does not change much.
 The load is made by one thread a session that reads planes and does not decode them; it runs on the same machine.
 """
 
@@ -18,6 +19,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
+import psutil  # type: ignore[import-untyped]
 from flashvsr_client.config import Access
 from flashvsr_client.demo import server
 from flashvsr_client.transport.direct import Direct
@@ -30,6 +32,7 @@ from bench.engine import commit
 FACTORY = "bench.waiting:load"
 MODEL = "flashvsr0"
 FIRST, CHUNK = 25, 8
+PROCESSES = ("worker", "Java", "client")
 STAGES = ("queue", "decode", "engine", "encode", "send")
 
 
@@ -57,13 +60,23 @@ def main() -> None:
     pixels = pb.PIXEL_FORMAT_YUV420P if options.format == "yuv420p" else pb.PIXEL_FORMAT_RGB24
     os.environ |= {"FLASHVSR_ENGINE_FACTORY": FACTORY, "WAITING_FPS": str(options.fps)}
     head = f"size out | plane | sessions | fps | of {options.fps:g} | first frame s"
-    print(f"| {head} | " + " | ".join(f"{stage} ms" for stage in STAGES) + " | commit |")
-    print("| --- " * (7 + len(STAGES)) + "|")
+    columns = [*(f"{stage} ms" for stage in STAGES), *(f"{name} CPU ms" for name in PROCESSES), "commit"]
+    print(f"| {head} | " + " | ".join(columns) + " |\n" + "| --- " * (6 + len(columns)) + "|")
     with TemporaryDirectory() as folder, server.running(Path(folder) / "log") as address:
         for plane in options.planes.split(","):
             for sessions in map(int, options.sessions.split(",")):
+                before = _processor_s()
                 loads = _run(address, plane, sessions, options.chunks // sessions, (width, height), pixels)
-                print(_row(f"{width * 4}x{height * 4} {options.format}", plane, loads, options.fps), flush=True)
+                used = [after - start for after, start in zip(_processor_s(), before, strict=True)]
+                print(_row(f"{width * 4}x{height * 4} {options.format}", plane, loads, options.fps, used), flush=True)
+
+
+def _processor_s() -> list[float]:
+    """Seconds of the processor that the worker, Java and this process have used."""
+    (serve,) = psutil.Process().children()
+    (java,) = serve.children()
+    (worker,) = java.children()
+    return [sum(process.cpu_times()[:2]) for process in (worker, java, psutil.Process())]
 
 
 def _run(
@@ -107,11 +120,12 @@ def _drive(
 
     began = time.perf_counter()
     calls, started = [send(0)], 0.0
+    ahead = 2 if plane == "direct" else 1
     for index in range(chunks + 1):
         for response in route.answers(calls[index], 120):  # type: ignore[arg-type]
             kind = response.WhichOneof("body")
-            if kind == "accepted" and index < chunks:
-                calls.append(send(index + 1))
+            if kind == "accepted":
+                calls.extend(send(number) for number in range(len(calls), min(index + ahead, chunks) + 1))
             if kind == "frames":
                 load.frames += response.frames.count if index else 0
                 load.first_frame_s = load.first_frame_s or time.perf_counter() - began
@@ -129,10 +143,12 @@ def _drive(
     rpc.close()
 
 
-def _row(what: str, plane: str, loads: list[Load], engine_fps: float) -> str:
+def _row(what: str, plane: str, loads: list[Load], engine_fps: float, used: list[float]) -> str:
     fps = sum(load.frames for load in loads) / max(load.seconds for load in loads)
     first = max(load.first_frame_s for load in loads)
-    stages = [np.mean([ms for load in loads for ms in load.stages[stage]]) for stage in STAGES]
+    stages = [float(np.mean([ms for load in loads for ms in load.stages[stage]])) for stage in STAGES]
+    frames = sum(load.frames for load in loads) + len(loads) * (FIRST - 4)
+    stages += [1000 * seconds / frames for seconds in used]
     cells = [what, plane, str(len(loads)), f"{fps:.1f}", f"{100 * fps / engine_fps:.0f} %", f"{first:.2f}"]
     return "| " + " | ".join([*cells, *(f"{ms:.1f}" for ms in stages), commit()]) + " |"
 

@@ -1,8 +1,8 @@
 """An engine that only waits: it takes the time of a fast one, and no processor, so that what is left is serving.
 
-``flashvsr-serve`` takes it by FLASHVSR_ENGINE_FACTORY=bench.waiting:load; WAITING_FPS says how fast it is (default 60),
-in output frames per second of all sessions together. It follows the real schedule, 25 frames in for the first 21 out and 8 for
-8 from then on, and gives noise with the session's seed in each frame's first pixel.
+``flashvsr-serve`` takes it by FLASHVSR_ENGINE_FACTORY=bench.waiting:load; WAITING_FPS says how fast it is (default
+60), in output frames per second of all sessions together. It follows the real schedule, 25 frames in for the first 21
+out and 8 for 8 from then on, and gives noise with the session's seed in each frame's first pixel.
 """
 
 from __future__ import annotations

@@ -11,6 +11,7 @@ from flashvsr_proto.v1 import stream_pb2 as pb
 
 from flashvsr_handler import streaming
 from flashvsr_handler.errors import InvalidRequest, SessionLost, TooLarge
+from flashvsr_handler.incoming import Incoming
 from flashvsr_handler.metrics import Metric, Recorder
 from flashvsr_handler.parking import Parking
 from flashvsr_handler.protocols import Pictures
@@ -35,19 +36,21 @@ class ChunkRunner:
         self.warm = False
         self.device_lost = False
 
-    def frames(self, session_id: str, caller: str, chunk_index: int, message: pb.Frames) -> Parts:
+    def frames(self, incoming: Incoming, caller: str) -> Parts:
         """Take a chunk of frames; one that is refused leaves the session as it was."""
-        with self._store.use(session_id, caller) as session:
+        request = incoming.request
+        chunk_index = request.chunk_index
+        with self._store.use(request.session_id, caller) as session:
             if (answer := session.repeated(chunk_index)) is not None:
                 yield from self._repeat(session, answer)
                 return
             if session.flushed:
                 raise InvalidRequest("The stream was flushed: close the session and open another for more frames.")
             limit = session.admission.max_chunk_frames
-            if message.count > limit:
-                raise TooLarge(f"{message.count} frames in one chunk: send at most {limit}.")
-            watch = Stopwatch()
-            yield from self._run(session, chunk_index, _checked(session, message, watch), watch, last=False)
+            if request.frames.count > limit:
+                raise TooLarge(f"{request.frames.count} frames in one chunk: send at most {limit}.")
+            frames, watch = _checked(session, incoming), Stopwatch(decode=incoming.seconds)
+            yield from self._run(session, chunk_index, frames, watch, last=False)
 
     def flush(self, session_id: str, caller: str, chunk_index: int) -> Parts:
         """End the stream and give the rest of it."""
@@ -59,11 +62,11 @@ class ChunkRunner:
                 raise InvalidRequest("The stream was flushed before: close the session.")
             yield from self._run(session, chunk_index, None, Stopwatch(), last=True)
 
-    def clip(self, session_id: str, caller: str, message: pb.Frames) -> Parts:
+    def clip(self, session_id: str, caller: str, incoming: Incoming) -> Parts:
         """Take a whole stream; nothing of it is kept."""
         with self._store.use(session_id, caller) as session:
-            watch = Stopwatch()
-            yield from self._run(session, 0, _checked(session, message, watch), watch, last=True, keep=False)
+            frames, watch = _checked(session, incoming), Stopwatch(decode=incoming.seconds)
+            yield from self._run(session, 0, frames, watch, last=True, keep=False)
 
     def _run(
         self,
@@ -155,11 +158,12 @@ def _just(response: pb.StreamResponse) -> Part:
     return lambda: iter((response,))
 
 
-def _checked(session: StoredSession, message: pb.Frames, watch: Stopwatch) -> Pictures:
-    opening = session.admission.opening
-    if (message.width, message.height) != (opening.width, opening.height):
+def _checked(session: StoredSession, incoming: Incoming) -> Pictures:
+    frames, opening = incoming.frames(), session.admission.opening
+    height, width = frames.shape[1:3]
+    if (width, height) != (opening.width, opening.height):
         raise InvalidRequest(
-            f"Frames of {message.width}x{message.height} in a session of {opening.width}x{opening.height}: "
+            f"Frames of {width}x{height} in a session of {opening.width}x{opening.height}: "
             "send frames of the size that was opened."
         )
-    return streaming.decoded(message, watch)
+    return frames

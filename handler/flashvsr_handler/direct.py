@@ -1,8 +1,8 @@
 """The direct plane: frames past TorchServe, over one stream of the worker's own gRPC port for each session.
 
-While the engine works on one chunk, the one before is encoded and sent, and the next one is received: three threads a
-stream. A slow reader holds back its own stream alone, since HTTP/2's flow control blocks the sending thread and a
-bounded queue the engine's work for it. A client that goes away is noticed at once.
+While the engine works on one chunk, the one before is encoded and sent, and the next one is received and decoded: a
+thread of the stream's own for each of the four. A slow reader holds back its own stream alone, since HTTP/2's flow
+control blocks the sending thread and bounded queues the others. A client that goes away is noticed at once.
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Final
 
 import grpc
-from flashvsr_proto import wire
 from flashvsr_proto.v1 import direct
 from flashvsr_proto.v1 import stream_pb2 as pb
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
@@ -23,12 +22,13 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from flashvsr_handler.admission import ENVELOPE_BYTES
 from flashvsr_handler.chunks import Parts
 from flashvsr_handler.errors import Unauthenticated
+from flashvsr_handler.incoming import Incoming
 from flashvsr_handler.pipeline import overlapped
 from flashvsr_handler.service import Service
 from flashvsr_handler.settings import Settings, SettingsError
 
-AHEAD: Final = 2
-"""Pieces of output that may wait to be encoded and sent."""
+AHEAD: Final = 4
+"""Parts of answers that may wait to be encoded: a chunk of 8 frames is acceptance, frames and end."""
 SPARE_STREAMS: Final = 8
 """Beside one a session: for health checks and clients that come back before the server notices that they left."""
 KEEPALIVE_MS: Final = 10_000
@@ -59,7 +59,11 @@ class DirectPlane:
         self._server.add_generic_rpc_handlers((handlers,))
         self._health = health.HealthServicer()
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
-        self.port = _listen(self._server, settings)
+        try:
+            self.port = _listen(self._server, settings)
+        except SettingsError:
+            self._server.stop(None).wait()
+            raise
         self.show_health(serving=True)
         self._server.start()
 
@@ -83,14 +87,14 @@ class DirectPlane:
         sessions: set[str] = set()
         context.add_callback(lambda: self._left(sessions))
         with self._service.counting_stream():
-            for part in overlapped(self._parts(requests, token, f"direct-{number}", sessions), AHEAD):
-                yield from part()
+            parts = overlapped(self._parts(requests, token, f"direct-{number}", sessions), AHEAD)
+            yield from overlapped(_expanded(parts), 1)
 
     def _parts(self, requests: Iterator[bytes], token: str, request_id: str, sessions: set[str]) -> Parts:
         """Do the work of all requests of a stream, in order; runs in the engine's thread."""
-        for index, data in enumerate(_until_gone(overlapped(requests, 1))):
-            sessions.add(_session_id(data))
-            yield from self._service.parts(data, token=token, request_id=f"{request_id}.{index}")
+        for index, incoming in enumerate(overlapped(map(Incoming.read, _until_gone(requests)), 1)):
+            sessions.add(incoming.request.session_id)
+            yield from self._service.parts(incoming, token=token, request_id=f"{request_id}.{index}")
 
     def _left(self, sessions: set[str]) -> None:
         """Keep the sessions of a stream that ended for a client that comes back soon; runs as soon as it ended."""
@@ -106,11 +110,10 @@ def _until_gone(requests: Iterator[bytes]) -> Iterator[bytes]:
         logger.info("A stream ended early: %s", error or type(error).__name__)
 
 
-def _session_id(data: bytes) -> str:
-    try:
-        return wire.parse(pb.StreamRequest, data).session_id
-    except wire.WireError:
-        return ""
+def _expanded(parts: Parts) -> Iterator[pb.StreamResponse]:
+    """Encode the messages of an answer."""
+    for part in parts:
+        yield from part()
 
 
 def _token(context: grpc.ServicerContext) -> str:

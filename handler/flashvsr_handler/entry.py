@@ -16,6 +16,7 @@ from ts.metrics.metric_type_enum import MetricTypes  # type: ignore[import-untyp
 from flashvsr_handler import logs, model
 from flashvsr_handler.direct import DirectPlane
 from flashvsr_handler.housekeeping import EXIT_DEVICE_LOST, Housekeeper, Ward
+from flashvsr_handler.incoming import Incoming
 from flashvsr_handler.metrics import Sample
 from flashvsr_handler.pipeline import overlapped
 from flashvsr_handler.reports import Reports
@@ -77,7 +78,8 @@ class FlashVSRHandler:
         if key is None:
             return _refusal(f"The request has no input {ONE_ANSWER!r}: put one serialised StreamRequest there.")
         many = key == MANY_ANSWERS
-        parts = self._service.parts(bytes(inputs[key]), many=many, request_id=str(context.get_request_id(0)))
+        incoming = Incoming.read(bytes(inputs[key]))
+        parts = self._service.parts(incoming, many=many, request_id=str(context.get_request_id(0)))
         last: pb.StreamResponse | None = None
         for part in overlapped(parts, AHEAD) if many else parts:
             for response in part():

@@ -20,6 +20,7 @@ from flashvsr_handler.budget import Budget
 from flashvsr_handler.chunks import ChunkRunner, Part, Parts
 from flashvsr_handler.drain import IDLE_S, Drain
 from flashvsr_handler.errors import Busy, Draining, InvalidRequest, ServiceError, TooLarge, UnsupportedVersion
+from flashvsr_handler.incoming import Incoming
 from flashvsr_handler.metrics import Metric, Recorder
 from flashvsr_handler.parking import Parking
 from flashvsr_handler.protocols import Engine
@@ -78,18 +79,18 @@ class Service:
 
         ``many``: the caller takes several messages; without it the answer is exactly one.
         """
-        for part in self.parts(data, many=many):
+        for part in self.parts(Incoming.read(data), many=many):
             yield from part()
 
-    def parts(self, data: bytes, *, many: bool = True, token: str = "", request_id: str = "") -> Parts:
+    def parts(self, incoming: Incoming, *, many: bool = True, token: str = "", request_id: str = "") -> Parts:
         """Give the same answer in parts: this iterator does the engine's work, calling a part encodes its messages.
 
         ``token`` is the transport's word for who calls; the request's own comes first.
         """
-        request = pb.StreamRequest()
+        request = incoming.request
         try:
-            request = wire.parse(pb.StreamRequest, data)
-            for part in self._answer(request, many, token):
+            incoming.require_request()
+            for part in self._answer(incoming, many, token):
                 yield self._addressed(part, request, request_id)
         except Exception as error:  # noqa: BLE001 - the boundary: whatever went wrong, the client gets an answer
             yield self._refused(error, request, request_id)
@@ -135,7 +136,8 @@ class Service:
             Metric.DRAINING: float(self.drain.left_ms > 0),
         }
 
-    def _answer(self, request: pb.StreamRequest, many: bool, token: str) -> Parts:
+    def _answer(self, incoming: Incoming, many: bool, token: str) -> Parts:
+        request = incoming.request
         caller = self._tokens.caller(request.token or token)
         body = request.WhichOneof("body")
         if body in MANY_ANSWERS and not many:
@@ -147,12 +149,12 @@ class Service:
                 yield _just(self._open(request, caller))
             case "frames":
                 self._require_time(request.session_id)
-                yield from self._runner.frames(request.session_id, caller, request.chunk_index, request.frames)
+                yield from self._runner.frames(incoming, caller)
             case "flush":
                 self._require_time(request.session_id)
                 yield from self._runner.flush(request.session_id, caller, request.chunk_index)
             case "clip":
-                yield from self._clip(request.clip, caller)
+                yield from self._clip(incoming, caller)
             case "close":
                 yield _just(self._close(request.session_id, caller))
             case "ping":
@@ -197,10 +199,10 @@ class Service:
         )
         return pb.StreamResponse(session_id=session.id, opened=opened)
 
-    def _clip(self, clip: pb.Clip, caller: str) -> Parts:
-        session = self._admit(clip.open, caller)
+    def _clip(self, incoming: Incoming, caller: str) -> Parts:
+        session = self._admit(incoming.request.clip.open, caller)
         try:
-            yield from self._runner.clip(session.id, caller, clip.frames)
+            yield from self._runner.clip(session.id, caller, incoming)
         finally:
             self.store.close(session.id)
 

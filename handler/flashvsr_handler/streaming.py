@@ -39,14 +39,6 @@ class Stopwatch:
         )
 
 
-def decoded(message: pb.Frames, watch: Stopwatch) -> Pictures:
-    """Give the frames of a message, uint8 [T, h, w, 3]. Raises :class:`flashvsr_proto.wire.WireError`."""
-    started = time.perf_counter()
-    frames = wire.decode(message)
-    watch.decode += time.perf_counter() - started
-    return frames
-
-
 def pushed(engine: EngineSession, frames: Pictures, piece: int, watch: Stopwatch, turns: Turns) -> Iterator[Pictures]:
     """Push uint8 ``frames`` [T, h, w, 3] in pieces of ``piece``; yield what each gives, when it gives any."""
     for start in range(0, len(frames), piece):

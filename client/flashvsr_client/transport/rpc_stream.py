@@ -36,10 +36,15 @@ class _Sent:
     message: bytes
     call: Call | DirectCall
     retries: int
+    gated: bool
+    """Whether the next one waits until this one is accepted."""
 
 
 class RpcStream:
-    """A :class:`Stream`. Chunk k + 1 is sent once the server has begun chunk k: calls may overtake one another."""
+    """A :class:`Stream`. Chunk k + 1 is sent once the server has begun chunk k: calls may overtake one another.
+
+    On the direct plane, where nothing is overtaken, it is sent at once.
+    """
 
     def __init__(
         self,
@@ -114,9 +119,11 @@ class RpcStream:
     def _send(self, request: pb.StreamRequest) -> None:
         request.chunk_index = self._next_index
         message = self._addressed(request).SerializeToString()
-        self._unaccepted.put(None)
+        gated = self._direct is None or self._direct.broken  # a direct stream keeps the order by itself
+        if gated:
+            self._unaccepted.put(None)
         retries = self._retries  # read before the call starts: a call that is too old is sent again, never too few
-        self._sent.put(_Sent(self._next_index, message, self._start(message), retries))
+        self._sent.put(_Sent(self._next_index, message, self._start(message), retries, gated))
         self._next_index += 1
 
     def _start(self, message: bytes) -> Call | DirectCall:
@@ -134,7 +141,7 @@ class RpcStream:
         for attempt in count(1):
             position = 0
             try:
-                for frames in self._frames(sent.index, call):
+                for frames in self._frames(sent, call):
                     fresh = frames[max(0, given - position) :]
                     position += len(frames)
                     if len(fresh):
@@ -155,18 +162,18 @@ class RpcStream:
         if self._closing.is_set():
             raise StreamClosedError("the stream was closed before its end") from failure
 
-    def _frames(self, index: int, call: Call | DirectCall) -> Iterator[Frames]:
+    def _frames(self, sent: _Sent, call: Call | DirectCall) -> Iterator[Frames]:
         """Read one attempt's answer: accepted, frames, done."""
         done = False
         answers = self._route.answers(call, self._timeout.message)  # type: ignore[arg-type]  # its own calls
         for response in answers:  # to its very end: a call left early is cancelled
             match response.WhichOneof("body"):
                 case "accepted":
-                    self._allow_next(index)
+                    self._allow_next(sent)
                 case "frames":
                     yield self._pictures(response.frames)
                 case "done":
-                    self._allow_next(index)
+                    self._allow_next(sent)
                     done = True
                 case other:
                     raise AttemptError(ServerError(f"the server answered a chunk with {other}: versions differ?"))
@@ -183,8 +190,9 @@ class RpcStream:
             raise AttemptError(ServerError(f"the server sent frames of {size} in a stream of {self.info}"))
         return frames
 
-    def _allow_next(self, index: int) -> None:
+    def _allow_next(self, sent: _Sent) -> None:
         """Let the sender go on, once for each chunk, however often its answer is repeated."""
-        if index == self._allowed:
+        if sent.index == self._allowed:
             self._allowed += 1
-            next(self._accepted)
+            if sent.gated:
+                next(self._accepted)

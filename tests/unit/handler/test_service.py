@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from flashvsr_handler.auth import Tokens
 from flashvsr_handler.errors import Unauthenticated
+from flashvsr_handler.incoming import Incoming
 from flashvsr_handler.protocols import Pictures
 from flashvsr_handler.service import Service
 from flashvsr_handler.settings import MIB, Settings, SettingsError
@@ -429,7 +430,9 @@ def test_every_call_needs_a_token_and_sessions_belong_to_it(tmp_path: Path) -> N
     assert code(caller.ask(chunk)) == pb.ERROR_CODE_NO_SESSION
     chunk.token = alice
     assert caller.ask(chunk)[-1].HasField("done")
-    assert list(caller.service.parts(chunk.SerializeToString(), token=bob))  # the request's own word comes first
+    assert list(
+        caller.service.parts(Incoming.read(chunk.SerializeToString()), token=bob)
+    )  # the request's own word comes first
 
 
 def test_tokens_change_with_their_file(tmp_path: Path) -> None:
