@@ -17,7 +17,7 @@ import pytest
 from flashvsr_handler.direct import DirectPlane
 from flashvsr_handler.protocols import Pictures
 from flashvsr_handler.service import Service
-from flashvsr_handler.settings import Settings, SettingsError
+from flashvsr_handler.settings import Settings
 from flashvsr_proto import wire
 from flashvsr_proto.v1 import direct
 from flashvsr_proto.v1 import stream_pb2 as pb
@@ -208,8 +208,3 @@ def test_health_follows_the_drain() -> None:
         assert served.health() == health_pb2.HealthCheckResponse.SERVING
         served.plane.show_health(serving=False)
         assert served.health() == health_pb2.HealthCheckResponse.NOT_SERVING
-
-
-def test_a_port_in_use_is_named() -> None:
-    with plane() as served, pytest.raises(SettingsError, match="choose another direct_port"):
-        DirectPlane(served.service, Settings(direct_host="localhost", direct_port=served.plane.port))
