@@ -52,8 +52,11 @@ PANELS: Final = (
         ),
     ),
     Panel(
-        "Sessions ended, a second",
-        ((rate("flashvsr_sessions_closed_total", "Reason"), "{{Reason}}"),),
+        "Sessions begun and ended, a second",
+        (
+            (rate("flashvsr_sessions_opened_total"), "opened"),
+            (rate("flashvsr_sessions_closed_total", "Reason"), "{{Reason}}"),
+        ),
         help="expired: silent for too long; lost: broke, or cut off by a drain",
     ),
     Panel(

@@ -8,6 +8,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from copy import copy
 from threading import Event, Timer
 from typing import TYPE_CHECKING, Final
 
@@ -29,8 +30,8 @@ OPTIONS: Final = [
     ("grpc.enable_http_proxy", 0),
 ]
 
-ROUTE: Final = "flashvsr-client"
-"""Metadata by which a proxy keeps all calls of one client on one node: a random name, nothing of the user."""
+ROUTE: Final = "flashvsr-session"
+"""Metadata by which a proxy keeps all calls of one session on one node: a random name, for open knows no id yet."""
 
 if TYPE_CHECKING:
     Call = grpc.CallIterator[PredictionResponse]  # known to grpc's stubs only
@@ -75,8 +76,14 @@ class Rpc:
         self.token = self._access.token
         self._channel = self.channel_to(server)
         self._stub = InferenceStub(self._channel)
-        self._route = ((ROUTE, secrets.token_hex(8)),)
-        self._closed = False
+        self._route = _route()
+        self._closed = Event()
+
+    def renamed(self) -> Rpc:
+        """Give the same calls over the same connection, under another name: a proxy may send them to another node."""
+        other = copy(self)
+        other._route = _route()
+        return other
 
     def channel_to(self, address: str) -> grpc.Channel:
         """Give a new channel to HOST:PORT, with TLS where the server has it."""
@@ -115,11 +122,11 @@ class Rpc:
 
     def close(self) -> None:
         """Cancel what is running and disconnect."""
-        self._closed = True
+        self._closed.set()
         self._channel.close()
 
     def _check_open(self) -> None:
-        if self._closed:
+        if self._closed.is_set():
             raise StreamClosedError(f"the client of {self.server} was closed: make another one")
 
     def _parsed(self, answer: PredictionResponse, *, in_session: bool) -> pb.StreamResponse:
@@ -131,3 +138,7 @@ class Rpc:
         if response.WhichOneof("body") == "error":
             raise of_error(response.error, self.server, in_session=in_session)
         return response
+
+
+def _route() -> tuple[tuple[str, str]]:
+    return ((ROUTE, secrets.token_hex(8)),)
