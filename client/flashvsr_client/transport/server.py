@@ -49,7 +49,7 @@ class GrpcTransport:
         return self._ping(self._rpc)
 
     def open(self, spec: StreamSpec) -> RpcStream:
-        """See :class:`Transport`. Behind a proxy, where one node is busy or stops, another name may find another node."""
+        """See :class:`Transport`. Behind a proxy another name may find another node, where one is busy or stops."""
         busy: ServerBusyError | None = None
         for _ in range(_NAMES):
             rpc = self._rpc.renamed()
