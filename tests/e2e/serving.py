@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import time
@@ -92,20 +93,37 @@ def alive(processes: Sequence[psutil.Process]) -> list[int]:
     return [p.pid for p in processes if p.is_running() and p.status() != psutil.STATUS_ZOMBIE]
 
 
+def faulty(**settings: object) -> dict[str, str]:
+    """The environment of a server whose engine breaks on request, with settings of its own."""
+    named = {f"FLASHVSR_{name.upper()}": str(value) for name, value in settings.items()}
+    return os.environ | {"FLASHVSR_ENGINE_FACTORY": "tests.e2e.faulty:load", "PYTHONPATH": path()} | named
+
+
+def path() -> str:
+    """Where a worker, which runs in another directory, finds the tests."""
+    root = str(Path(__file__).parents[2])
+    return os.pathsep.join(filter(None, (os.environ.get("PYTHONPATH"), root)))
+
+
 class Caller:
     """Messages in and out of one model."""
 
-    def __init__(self, address: str) -> None:
-        self.channel = grpc.insecure_channel(address, options=LIMITS)
+    def __init__(self, address: str, token: str = "", credentials: grpc.ChannelCredentials | None = None) -> None:
+        self.token = token
+        self.channel = (
+            grpc.insecure_channel(address, options=LIMITS)
+            if credentials is None
+            else grpc.secure_channel(address, credentials, options=LIMITS)
+        )
         self.stub = InferenceStub(self.channel)
 
     def one(self, timeout_s: float = 60, **body: object) -> pb.StreamResponse:
-        message = pb.StreamRequest(protocol_version=wire.PROTOCOL_VERSION, **body)  # type: ignore[arg-type]
+        message = pb.StreamRequest(protocol_version=wire.PROTOCOL_VERSION, token=self.token, **body)  # type: ignore[arg-type]
         answer = self.stub.predictions(request(MODEL, message.SerializeToString()), timeout=timeout_s)
         return wire.parse(pb.StreamResponse, answer.prediction)
 
     def many(self, timeout_s: float = 120, **body: object) -> list[pb.StreamResponse]:
-        message = pb.StreamRequest(protocol_version=wire.PROTOCOL_VERSION, **body)  # type: ignore[arg-type]
+        message = pb.StreamRequest(protocol_version=wire.PROTOCOL_VERSION, token=self.token, **body)  # type: ignore[arg-type]
         wrapped = request(MODEL, message.SerializeToString(), stream=True)
         answers = self.stub.stream_predictions(wrapped, timeout=timeout_s)
         return [wire.parse(pb.StreamResponse, answer.prediction) for answer in answers]
