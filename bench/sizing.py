@@ -3,7 +3,7 @@
     python -m bench.sizing
 
 Sessions are those that the server admits by bytes: the sum of all states and the largest chunk's work, weights counted,
-within 80 % of the card (state_bytes_budget's default). How many of them it serves in time is another question; see Speed.
+within 80 % of the card (state_bytes_budget's default). How many of them it serves in time is another question.
 """
 
 from __future__ import annotations
