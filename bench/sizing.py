@@ -8,7 +8,7 @@ within 80 % of the card (state_bytes_budget's default). How many of them it serv
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Final
 from unittest.mock import patch
@@ -49,11 +49,20 @@ def sessions(plan: Plan, card_gib: int) -> int:
     return max(0, int(card_gib * GIB * SHARE_OF_FREE) - work) // plan.state_bytes
 
 
-@patch("torch.cuda.get_device_capability", return_value=CAPABILITY)  # the card need not be here
-def plans(kv_ratio: float, _: object) -> list[Plan]:
-    """Plans of all sizes."""
-    engine = planner(kv_ratio)
-    return [engine.plan(width, height) for width, height in SIZES]
+def plans(kv_ratio: float, sizes: Sequence[tuple[int, int]] = SIZES) -> Iterator[Plan]:
+    """Plans of those sizes."""
+    with patch("torch.cuda.get_device_capability", return_value=CAPABILITY):  # the card need not be here
+        engine = planner(kv_ratio)
+        for width, height in sizes:
+            yield engine.plan(width, height)
+
+
+def row(plan: Plan, kv_ratio: float) -> str:
+    """One line of the table."""
+    sides = f"{plan.width}x{plan.height} | {plan.out_width}x{plan.out_height} | {kv_ratio:g}"
+    room = f"{plan.state_bytes / GIB:.2f} GiB | {(plan.peak_bytes - plan.state_bytes) / GIB:.2f} GiB"
+    fits = " | ".join(str(sessions(plan, card)) for card in CARDS)
+    return f"| {sides} | {room} | {fits} |"
 
 
 def table() -> Iterator[str]:
@@ -63,10 +72,7 @@ def table() -> Iterator[str]:
     yield "| --- | --- | ---: | ---: | ---: |" + " ---: |" * len(CARDS)
     for kv_ratio in KV_RATIOS:
         for plan in plans(kv_ratio):
-            sides = f"{plan.width}x{plan.height} | {plan.out_width}x{plan.out_height} | {kv_ratio:g}"
-            room = f"{plan.state_bytes / GIB:.2f} GiB | {(plan.peak_bytes - plan.state_bytes) / GIB:.2f} GiB"
-            fits = " | ".join(str(sessions(plan, card)) for card in CARDS)
-            yield f"| {sides} | {room} | {fits} |"
+            yield row(plan, kv_ratio)
 
 
 if __name__ == "__main__":
