@@ -65,7 +65,7 @@ def main() -> int:
     with (
         TemporaryDirectory() as folder,
         (Path(folder) / "stderr").open("w+") as errors,
-        serving(errors, "--max-sessions", "16", "--idle-timeout", "5") as server,
+        serving(errors, "--max-sessions", "16", "--idle-timeout", "20") as server,
     ):
         clients = [threading.Thread(target=_client, args=(server, n, stop, tally)) for n in range(CLIENTS)]
         for client in clients:
@@ -75,7 +75,7 @@ def main() -> int:
         for client in clients:
             client.join()
         caller = Caller(server.address)
-        balanced = wait_until(lambda: _idle(caller), 30)
+        balanced = wait_until(lambda: _idle(caller), 60)
     _report(readings, tally, balanced=balanced)
     if options.picture:
         curves = [Curve(part, [(r.at_s / 60, r.mib[part]) for r in readings]) for part in PARTS]
@@ -151,7 +151,7 @@ def _report(readings: list[Reading], tally: Tally, *, balanced: bool) -> None:
         memory = f"{quarter.mib[part]:.0f} | {last.mib[part]:.0f} | {grown:+.0f}"
         print(f"| {part} | {memory} | {threads} | {files} |")
     print(f"no session and no byte left at the end: {balanced}; failed requests: {len(tally.errors)}")
-    for error in sorted(set(tally.errors)):
+    for error in sorted({" ".join(error.split()) for error in tally.errors}):
         print(f"  {error}")
 
 
