@@ -48,3 +48,12 @@ def test_a_row_of_the_sizing_is_what_the_plan_says(kv_ratio: float) -> None:
     for card, count in zip(sizing.CARDS, used, strict=True):
         room = card * sizing.GIB * 0.8
         assert work + count * plan.state_bytes <= room < work + (count + 1) * plan.state_bytes
+
+
+def test_every_line_of_the_configuration_is_explained() -> None:
+    lines = (ROOT / "config.properties").read_text().splitlines()
+    settings = [index for index, line in enumerate(lines) if line and not line.startswith("#")]
+    assert len(settings) >= 15
+    for index in settings:
+        assert lines[index - 1].startswith("# "), lines[index]
+        assert max(map(len, lines)) <= 120
