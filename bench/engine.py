@@ -3,9 +3,11 @@
     python -m bench.engine --size 160x96 --scale 4 --precision bf16
     python -m bench.engine --weights published --size 352x192 --block-kv 64 --stages --parity
 
-prints one row of bench/RESULTS.md. Frames are random, uint8 in and out; the first chunk and one more are warm-up.
-`--weights published` makes random weights of the published sizes. `--stages` then profiles some chunks more, and
-`--parity` runs the float32 reference on the same weights beside it.
+    python -m bench.engine --weights published --size 128x128 --sessions 4
+
+prints one row of bench/RESULTS.md. Frames are random, uint8 in and out, and the engine is warm. `--weights published`
+makes random weights of the published sizes. `--stages` then profiles some chunks more, `--parity` runs the float32
+reference on the same weights beside it, and `--sessions` advances several sessions together and one after another.
 """
 
 from __future__ import annotations
@@ -20,11 +22,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from flashvsr_engine import AttentionConfig, EngineConfig, FlashVSREngine
 from flashvsr_engine.config import Precision
 from flashvsr_engine.devices import keep_freed_memory, resolve_device
 from flashvsr_engine.geometry import Geometry
+from flashvsr_engine.graphs import FIRST_RECORDED
 from flashvsr_engine.kernels.backends import Backend
 
 from bench import ceilings, published
@@ -38,6 +42,7 @@ class Result:
 
     fps: float
     chunk_seconds: float
+    warmup_seconds: float
     first_frame_seconds: float
     state_bytes: int
     peak_bytes: int
@@ -45,12 +50,41 @@ class Result:
 
 def measure(engine: FlashVSREngine, width: int, height: int, chunks: int) -> Result:
     """Push `chunks` chunks of 8 frames after the warm-up; the median chunk counts."""
-    frames = np.random.default_rng(0).integers(0, 256, (25, height, width, 3), dtype=np.uint8)
+    warmup = _timed(lambda: engine.warmup(engine.plan(width, height)))
     session = engine.open(width, height)
-    first = _timed(lambda: session.push(frames))
-    session.push(frames[:8])
-    seconds = statistics.median(_timed(lambda: session.push(frames[:8])) for _ in range(chunks))
-    return Result(8 / seconds, seconds, first, session.state.nbytes, _peak_bytes(engine.device))
+    first = _timed(lambda: session.push(_frames(25, width, height)))
+    frames = _frames(8, width, height)
+    for _ in range(_settling(engine)):
+        session.push(frames)
+    seconds = statistics.median(_timed(lambda: session.push(frames)) for _ in range(chunks))
+    return Result(8 / seconds, seconds, warmup, first, session.state.nbytes, _peak_bytes(engine.device))
+
+
+def together(engine: FlashVSREngine, width: int, height: int, count: int, chunks: int) -> tuple[float, float]:
+    """Frames a second of `count` sessions, advanced together and one after another."""
+    sessions = [engine.open(width, height, seed=seed) for seed in range(count)]
+    frames = [_frames(8, width, height)] * count
+    engine.step_many(sessions, [_frames(25, width, height)] * count)
+    rates = list[float]()
+
+    def in_turn() -> None:
+        for session in sessions:
+            session.push(frames[0])
+
+    for step in (lambda: engine.step_many(sessions, frames), in_turn):
+        for _ in range(_settling(engine)):
+            step()
+        rates.append(8 * count / statistics.median(_timed(step) for _ in range(chunks)))
+    return rates[0], rates[1]
+
+
+def _frames(count: int, width: int, height: int) -> npt.NDArray[np.uint8]:
+    return np.random.default_rng(0).integers(0, 256, (count, height, width, 3), dtype=np.uint8)
+
+
+def _settling(engine: FlashVSREngine) -> int:
+    """Chunks until all is as it stays: on CUDA they are recorded, one for each place in the KV ring."""
+    return FIRST_RECORDED + 1 + engine.config.attention.kv_slices if engine.device.type == "cuda" else 1
 
 
 def _timed(call: object) -> float:
@@ -86,7 +120,7 @@ def main() -> None:
     """Parse the options, measure, print tables."""
     options = _options()
     width, height = (int(side) for side in options.size.split("x"))
-    engine = _engine(options, options.precision, options.backend)
+    engine = _engine(options, options.precision, options.backend, graphs=not options.no_graphs)
     if engine.device.type == "cpu" and not options.give_back:
         keep_freed_memory()  # as the server does
     result = measure(engine, width, height, options.chunks)
@@ -99,17 +133,22 @@ def main() -> None:
         "device": f"{device_name(engine.device)}, torch {torch.__version__}",
         "fps": f"{result.fps:.1f}",
         "ms per 8 frames": f"{result.chunk_seconds * 1000:.1f}",
+        "warm-up s": f"{result.warmup_seconds:.1f}",
         "first frame s": f"{result.first_frame_seconds:.2f}",
         "state MB": f"{result.state_bytes / 1e6:.0f}",
         "peak MB": f"{result.peak_bytes / 1e6:.0f}",
         "commit": commit(),
     }
     _print_table(list(cells), [list(cells.values())])
+    if options.sessions > 1:
+        joint, single = together(engine, width, height, options.sessions, options.chunks)
+        row = [str(options.sessions), f"{joint:.1f}", f"{single:.1f}", f"{joint / single:.2f}"]
+        _print_table(["sessions", "fps together", "fps one after another", "ratio"], [row])
     if options.stages:
-        _print_stages(engine, width, height, options)
+        _print_stages(_engine(options, options.precision, options.backend, graphs=False), width, height, options)
     if options.parity:
         frames = np.random.default_rng(1).integers(0, 256, (33, height, width, 3), dtype=np.uint8)
-        found = parity(engine, _engine(options, "fp32", "torch"), frames)
+        found = parity(engine, _engine(options, "fp32", "torch", graphs=False), frames)
         row = [f"{found.psnr:.1f}", f"{found.same_masks_psnr:.1f}", f"{found.agreement:.4f}"]
         _print_table(["PSNR to float32, dB", "with its masks, dB", "pairs in common"], [row])
 
@@ -127,13 +166,15 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--backend", default="auto")
     parser.add_argument("--seed", type=int, default=0, help="of the random weights")
     parser.add_argument("--chunks", type=int, default=6)
+    parser.add_argument("--sessions", type=int, default=1, help="so many at once as well")
+    parser.add_argument("--no-graphs", action="store_true", help="without CUDA graphs")
     parser.add_argument("--give-back", action="store_true", help="give freed memory back, unlike the server")
     parser.add_argument("--stages", action="store_true", help="also where the time goes")
     parser.add_argument("--parity", action="store_true", help="also how near the float32 reference is")
     return parser.parse_args()
 
 
-def _engine(options: argparse.Namespace, precision: Precision, backend: Backend) -> FlashVSREngine:
+def _engine(options: argparse.Namespace, precision: Precision, backend: Backend, graphs: bool) -> FlashVSREngine:
     config = EngineConfig(
         weights="builtin" if options.weights == "published" else options.weights,
         version=options.version,
@@ -142,6 +183,7 @@ def _engine(options: argparse.Namespace, precision: Precision, backend: Backend)
         scale=options.scale,
         precision=precision,
         attention=AttentionConfig(block_kv=options.block_kv, backend=backend),
+        cuda_graphs=graphs,
     )
     if options.weights != "published":
         return FlashVSREngine.load(config)
@@ -150,10 +192,9 @@ def _engine(options: argparse.Namespace, precision: Precision, backend: Backend)
 
 
 def _print_stages(engine: FlashVSREngine, width: int, height: int, options: argparse.Namespace) -> None:
-    frames = np.random.default_rng(0).integers(0, 256, (25, height, width, 3), dtype=np.uint8)
-    session = engine.open(width, height)
-    session.push(frames)
-    spent = stages(engine, lambda: session.push(frames[:8]), options.chunks)
+    session, frames = engine.open(width, height), _frames(8, width, height)
+    session.push(_frames(25, width, height))
+    spent = stages(engine, lambda: session.push(frames), options.chunks)
     asked = ceilings.work(Geometry(width, height, options.scale)) if options.weights == "published" else {}
     rows = []
     for name, ms in spent.items():

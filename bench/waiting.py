@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 from flashvsr_handler.model import LoadedModel
-from flashvsr_handler.protocols import Pictures
+from flashvsr_handler.protocols import Output, Pictures
 from flashvsr_handler.settings import Settings
 
 FIRST_CHUNK, CHUNK, LOOK_AHEAD = 25, 8, 4
@@ -93,8 +93,17 @@ class WaitingEngine:
         """Sizes; every stream takes the same bytes."""
         return WaitingPlan(width * (scale or 4), height * (scale or 4))
 
-    def open(self, width: int, height: int, scale: int | None = None, seed: int | None = None) -> WaitingSession:
-        """Open a stream."""
+    def open(
+        self,
+        width: int,
+        height: int,
+        scale: int | None = None,
+        seed: int | None = None,
+        *,
+        output: Output = "uint8",
+        first_frame: int = 0,
+    ) -> WaitingSession:
+        """Open a stream; its frames are of 8 bits, whatever is asked for."""
         return WaitingSession(self.plan(width, height, scale), self.fps, seed or 0)
 
     def resume(self, snapshot: WaitingSnapshot) -> WaitingSession:

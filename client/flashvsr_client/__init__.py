@@ -5,7 +5,7 @@ with Client("localhost:7070") as client:
 """
 
 from flashvsr_client.client import Client, Session
-from flashvsr_client.config import Access, Encoding, Limits, LocalOptions, Retry, Timeout
+from flashvsr_client.config import Access, Encoding, Limits, LocalOptions, RetryPolicy, Timeout
 from flashvsr_client.errors import (
     ClientError,
     EngineUnavailableError,
@@ -29,7 +29,7 @@ __all__ = [
     "Limits",
     "LocalOptions",
     "OutputError",
-    "Retry",
+    "RetryPolicy",
     "ServerBusyError",
     "ServerError",
     "ServerUnreachableError",

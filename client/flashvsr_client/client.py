@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from flashvsr_client.chunks import Frame, chunked, sizes
-from flashvsr_client.config import DEFAULT_SERVER, Access, Encoding, Limits, LocalOptions, Retry, Timeout
+from flashvsr_client.config import DEFAULT_SERVER, Access, Encoding, Limits, LocalOptions, RetryPolicy, Timeout
 from flashvsr_client.exchange import exchange
 from flashvsr_client.progress import Progress, Silent
 from flashvsr_client.transport.base import Health, Stream, StreamInfo, StreamSpec, Transport
@@ -30,7 +30,7 @@ class Client:
         server: str = DEFAULT_SERVER,
         *,
         timeout: Timeout | None = None,
-        retry: Retry | None = None,
+        retry: RetryPolicy | None = None,
         limits: Limits | None = None,
         access: Access | None = None,
         transport: Transport | None = None,
@@ -80,14 +80,16 @@ class Client:
         )
 
     def open_session(
-        self, width: int, height: int, fps: float = 0.0, scale: int = 4, *, seed: int | None = None
+        self, width: int, height: int, fps: float = 0.0, scale: int = 4, *, seed: int | None = None, depth: int = 8
     ) -> Session:
         """Open a session for frames of ``width`` x ``height`` pixels; ``fps`` 0 means unknown.
+
+        ``depth`` 8: frames are uint8, both ways; 16: uint16, where 65535 is white.
 
         Raises :class:`UsageError`, :class:`InputError`, :class:`ServerUnreachableError`, :class:`ServerBusyError`,
         :class:`ServerError`, :class:`EngineUnavailableError`.
         """
-        spec = StreamSpec(width, height, scale, fps, seed)
+        spec = StreamSpec(width, height, scale, fps, seed, depth)
         return Session(self._transport.open(spec), spec)
 
     def ping(self) -> Sequence[Health]:
@@ -123,14 +125,14 @@ class Session:
         return self._stream.info
 
     def upscale(self, frames: Iterable[Frame]) -> Generator[Frame, None, None]:
-        """Give an upscaled frame, uint8 RGB [s*h, s*w, 3], for each of ``frames``, uint8 RGB [h, w, 3], in order.
+        """Give an upscaled frame, RGB [s*h, s*w, 3], for each of ``frames``, RGB [h, w, 3], in order.
 
         ``frames`` is iterated in a thread of its own, some chunks ahead of the output. A session takes one stream:
         call this once. Raises :class:`InputError` for a frame of another size, and what :meth:`Stream.receive` does.
         """
         info = self._stream.info
         counts = sizes(info.first_chunk, info.chunk, info.max_chunk_frames)
-        return exchange(self._stream, chunked(frames, self._spec.width, self._spec.height, counts))
+        return exchange(self._stream, chunked(frames, self._spec.width, self._spec.height, counts, self._spec.depth))
 
     def close(self) -> None:
         """Free the session here and at the engine."""
@@ -145,7 +147,9 @@ class Session:
         self.close()
 
 
-def _grpc_transport(server: str, timeout: Timeout | None, retry: Retry | None, access: Access | None) -> Transport:
+def _grpc_transport(
+    server: str, timeout: Timeout | None, retry: RetryPolicy | None, access: Access | None
+) -> Transport:
     from flashvsr_client.transport.server import GrpcTransport
 
     return GrpcTransport(server, timeout=timeout, retry=retry, access=access or Access.read(os.environ))

@@ -69,7 +69,7 @@ class Access:
 
 
 @dataclass(frozen=True, slots=True)
-class Retry:
+class RetryPolicy:
     """How often, and how patiently, a request is sent again after a failure that may pass."""
 
     attempts: int = 5

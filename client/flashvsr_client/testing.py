@@ -63,7 +63,7 @@ class _MockSession:
     def __init__(self, owner: MockTransport, spec: StreamSpec) -> None:
         self._owner = owner
         self._scale = spec.scale
-        self._waiting = np.empty((0, spec.height, spec.width, 3), np.uint8)
+        self._waiting: Frames = np.empty((0, spec.height, spec.width, 3), f"uint{spec.depth}")
         self._frames_in = 0
         self._frames_out = 0
 

@@ -72,15 +72,14 @@ def resume(saved: Snapshot, streams: Streams, planner: Planner, signature: str, 
 
     about, tensors = saved.about, saved.tensors
     geometry = Geometry(**about["geometry"])
-    steps = planner.plan(geometry, like=Steps(**about["steps"])).steps
-    noise = CounterNoise(about["seed"]) if about["seed"] is not None else FixedNoise(tensors["noise"])
-    stream = streams.stream(geometry, steps, noise, about["output"])
+    plan = planner.plan(geometry, like=Steps(**about["steps"]))
+    stream = streams.stream(geometry, plan.steps, _noise(about, tensors), about["output"])
     for name, here in _setting(stream, signature).items():
         if about["setting"][name] != here:
             raise ConfigError(f"{origin} was saved with {name} {about['setting'][name]}; this engine has {here}.")
     state = streams.state(stream)
     _fill(state, tensors, about, stream.device)
-    return Session(stream, state, signature, gives_tensors=about["gives_tensors"])
+    return Session(streams.feed(stream, state, plan), signature, gives_tensors=about["gives_tensors"])
 
 
 def _about(stream: Stream, state: StreamState, signature: str, gives_tensors: bool) -> dict[str, Any]:
@@ -90,6 +89,7 @@ def _about(stream: Stream, state: StreamState, signature: str, gives_tensors: bo
         "geometry": asdict(stream.geometry),
         "output": stream.output,
         "seed": stream.noise.seed if isinstance(stream.noise, CounterNoise) else None,
+        "first_latent": stream.noise.first_latent if isinstance(stream.noise, CounterNoise) else 0,
         "steps": asdict(stream.steps),
         "counters": {name: getattr(state, name) for name in COUNTERS} | {"written": state.kv.written},
         "channels_last": [_is_channels_last(t) for t in state.decoder or ()],
@@ -105,6 +105,12 @@ def _host_copy(tensor: Tensor) -> Tensor:
     """Copy to host memory, from which a device reads back fastest when its pages are locked."""
     copied = torch.empty(tensor.shape, dtype=tensor.dtype, pin_memory=tensor.is_cuda)
     return copied.copy_(tensor.detach())
+
+
+def _noise(about: dict[str, Any], tensors: dict[str, Tensor]) -> CounterNoise | FixedNoise:
+    if about["seed"] is None:
+        return FixedNoise(tensors["noise"])
+    return CounterNoise(about["seed"], about.get("first_latent", 0))  # absent in files of before it was known
 
 
 def _setting(stream: Stream, signature: str) -> dict[str, Any]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
@@ -9,6 +11,7 @@ from flashvsr_engine.decode import decode
 from flashvsr_engine.denoise import denoise
 from flashvsr_engine.devices import exact
 from flashvsr_engine.frames import upscale
+from flashvsr_engine.model import Place
 from flashvsr_engine.schedule import Chunk
 from flashvsr_engine.state import StreamState
 from flashvsr_engine.stream import Stream
@@ -22,9 +25,29 @@ def run_chunk(stream: Stream, state: StreamState, frames: Tensor) -> Tensor:
     """
     chunk = Chunk(state.chunks)
     assert len(frames) == chunk.frames_in, "the caller cuts the stream by the schedule"
-    with exact(stream.dtype):
-        lq = upscale(frames.to(stream.device), stream.geometry)
-        latents = denoise(stream, state, chunk, lq)
-        made = torch.cat(list(decode(stream, state, chunk, latents, lq)))
+    made = compute(stream, state, chunk, frames.to(stream.device), chunk.first_latent)
     state.chunks += 1
     return made
+
+
+def compute(stream: Stream, state: StreamState, chunk: Chunk, frames: Tensor, place: Place) -> Tensor:
+    """The arithmetic of a chunk, and nothing that the host has to wait for.
+
+    frames: on the stream's device. place: the number of the chunk's first latent. Replaces tensors of the state,
+    and writes the KV cache in place.
+    """
+    with exact(stream.dtype):
+        lq = upscale(frames, stream.geometry)
+        latents = denoise(stream, state, chunk, lq, place)
+        return torch.cat(list(decode(stream, state, chunk, latents, lq)))
+
+
+def compute_each(
+    streams: Sequence[Stream],
+    states: Sequence[StreamState],
+    chunks: Sequence[Chunk],
+    frames: Sequence[Tensor],
+    places: Sequence[Place],
+) -> list[Tensor]:
+    """`compute` of each of some streams, one after another."""
+    return [compute(*one) for one in zip(streams, states, chunks, frames, places, strict=True)]

@@ -93,6 +93,8 @@ class EngineConfig:
     tiled_dit: the DiT works in tiles of tile_size input pixels that overlap by tile_overlap, with adaptive_batch_size
     as many at once as fit, else one. tiled_vae: the decoder works in bands about tile_size input pixels high.
     unload_dit: the DiT's weights leave the device while the decoder works.
+
+    cuda_graphs: chunks are recorded and replayed where there is room for it, which spares the host a thousand launches.
     """
 
     weights: str | Path = "builtin"
@@ -111,6 +113,7 @@ class EngineConfig:
     tiled_vae: bool = False
     unload_dit: bool = False
     adaptive_batch_size: bool = False
+    cuda_graphs: bool = True
 
     def __post_init__(self) -> None:
         require("mode", self.mode, get_args(Mode))

@@ -18,17 +18,45 @@ from flashvsr_engine.stream import Stream
 
 def decode(stream: Stream, state: StreamState, chunk: Chunk, latents: Tensor, lq: Tensor) -> Iterator[Tensor]:
     """The chunk's output frames, (frames, H, W, 3) in the stream's kind, `steps.decode_latents` latents at a time."""
-    guides = _Guides(state.lq_tail, lq)
+    guides = Guides(state.lq_tail, lq)
     state.lq_tail = guides.tail
     for start in range(0, chunk.latents, stream.steps.decode_latents):
         stop = min(start + stream.steps.decode_latents, chunk.latents)
         guide = guides.of_latents(start, stop)
-        y, state.decoder = _decoded(stream, latents[:, :, start:stop], guide, state.decoder)
-        guide = guide[0, :, -len(y) :].transpose(0, 1)  # a stream's first latent stands for one frame, not four
-        yield _finished(stream, crop(y, stream.geometry), crop(guide, stream.geometry))
+        skipped = TRIMMED if state.decoder is None else 0
+        decoded, state.decoder = decoded_frames(stream, latents[:, :, start:stop], guide, state.decoder)
+        yield finished_frames(stream, decoded[0], guide[0], skipped)
 
 
-def _finished(stream: Stream, y: Tensor, guide: Tensor) -> Tensor:
+def decoded_frames(
+    stream: Stream, latents: Tensor, guide: Tensor, memory: tuple[Tensor, ...] | None
+) -> tuple[Tensor, tuple[Tensor, ...]]:
+    """What the decoder makes of latents (batch, 16, L, H/8, W/8): (batch, frames, 3, H, W), and its memory."""
+    network, bands = stream.network, stream.steps.decoder_bands
+    if network.vae is not None:
+        return network.vae(latents, memory, bands)
+    decoder = network.tcdecoder
+    assert decoder is not None
+    return decoder(latents.to(decoder.dtype), guide.to(decoder.dtype), memory, bands)
+
+
+def finished_frames(stream: Stream, decoded: Tensor, guide: Tensor, skipped: int) -> Tensor:
+    """Output frames of one stream, cropped and corrected.
+
+    decoded: (frames, 3, H, W) as the decoder makes them; guide: (3, frames, H, W), what they are tied to. skipped:
+    frames of before the stream's start, which are left out.
+    """
+    if stream.network.vae is not None:  # leaves them out itself
+        y = decoded.float()
+        guide = guide[:, -len(y) :].transpose(0, 1)
+    else:
+        y = 2 * decoded[skipped:].float()
+        guide = guide[:, skipped:].transpose(0, 1)
+        y = add_residual(guide, y) if stream.network.manifest.residual else y - 1
+    return _corrected(stream, crop(y, stream.geometry), crop(guide, stream.geometry))
+
+
+def _corrected(stream: Stream, y: Tensor, guide: Tensor) -> Tensor:
     """Corrected frames as the stream gives them out; both (frames, 3, H, W), cropped."""
     as_map = COLOR_MAPS.get(stream.color_fix)
     if as_map is None or stream.output != "uint8":
@@ -37,24 +65,7 @@ def _finished(stream: Stream, y: Tensor, guide: Tensor) -> Tensor:
     return pack(y, factor, offset, y.shape[2], y.shape[3])
 
 
-def _decoded(
-    stream: Stream, latents: Tensor, guide: Tensor, memory: tuple[Tensor, ...] | None
-) -> tuple[Tensor, tuple[Tensor, ...]]:
-    """Frames float32 (frames, 3, H, W) in about [-1, 1], those of before the stream's start left out."""
-    network, bands = stream.network, stream.steps.decoder_bands
-    if network.vae is not None:
-        decoded, kept = network.vae(latents, memory, bands)
-        return decoded[0].float(), kept
-    assert network.tcdecoder is not None
-    decoded, kept = network.tcdecoder(latents, guide.to(stream.dtype), memory, bands)
-    skipped = TRIMMED if memory is None else 0
-    y = 2 * decoded[0, skipped:].float()
-    if network.manifest.residual:
-        return add_residual(guide[0, :, skipped:].transpose(0, 1), y), kept
-    return y - 1, kept
-
-
-class _Guides:
+class Guides:
     """The upscaled input frames that a chunk's latents stand for: the chunk's own, four frames back.
 
     At the start of a stream frame 0 stands in for the three frames before it.

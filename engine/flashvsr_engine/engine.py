@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import torch
 
-from flashvsr_engine import checkpoint
+from flashvsr_engine import checkpoint, schedule
 from flashvsr_engine.checkpoint import Snapshot
 from flashvsr_engine.config import EngineConfig, require, require_seed
-from flashvsr_engine.devices import resolve_device, resolve_dtype
+from flashvsr_engine.devices import decoder_dtype, resolve_device, resolve_dtype
 from flashvsr_engine.footprint import META
-from flashvsr_engine.frames import Output
+from flashvsr_engine.frames import OUTPUTS, Frames, Output
 from flashvsr_engine.geometry import Geometry
+from flashvsr_engine.graphs import GraphPool
+from flashvsr_engine.group import Group
 from flashvsr_engine.kernels import Availability, availability
 from flashvsr_engine.noise import CounterNoise, NoiseSource
 from flashvsr_engine.plan import Plan
@@ -36,8 +40,11 @@ class FlashVSREngine:
         with torch.inference_mode():
             conditioning = network.dit.condition(network.prompt)
         self._network = network
-        self._streams = Streams(config, network, conditioning, Offloaded(network.dit, device), device, dtype, CPU)
+        pool = GraphPool(device) if device.type == "cuda" and config.cuda_graphs else None
+        residency = Offloaded(network.dit, device)
+        self._streams = Streams(config, network, conditioning, residency, device, dtype, CPU, pool)
         self._planner = Planner(self._streams)
+        self._group = Group(pool)
 
     @classmethod
     def load(cls, config: EngineConfig) -> FlashVSREngine:
@@ -59,10 +66,12 @@ class FlashVSREngine:
         dtype = resolve_dtype(config.precision, device)
         place = META if network.prompt.is_meta else device
         for part in network.parts():
-            part.to(device=place, dtype=dtype)
+            part.to(device=place, dtype=decoder_dtype(dtype, device) if part is network.tcdecoder else dtype)
         network.projector.prepare()
         if network.tcdecoder is not None:
             network.tcdecoder.to(memory_format=torch.channels_last).prepare()
+        if network.vae is not None and device.type == "cuda" and dtype is not torch.float32:
+            network.vae.prepare()
         return cls(config, replace(network, prompt=network.prompt.to(place)), device, dtype)
 
     @property
@@ -89,19 +98,42 @@ class FlashVSREngine:
         seed: int | None = None,
         noise: NoiseSource | None = None,
         output: Output = "uint8",
+        first_frame: int = 0,
     ) -> Session:
         """Open a stream of width x height frames, each from 16 up; ConfigError for anything not allowed.
 
         scale and seed default to the configuration's; noise, when given, is used in place of the seed's. Output is
-        "uint8", or "float": float32 in [-1, 1] before rounding.
+        "uint8", "uint16" of full scale, or "float": float32 in [-1, 1] before rounding. first_frame is the place of the
+        stream's first frame in its film, a multiple of 8: the seed's noise is keyed by it, so streams of one film agree
+        where they overlap.
         """
         geometry = self._geometry(width, height, scale)
-        require("output", output, ("uint8", "float"))
+        require("output", output, tuple(OUTPUTS))
         seed = self.config.seed if seed is None else seed
         require_seed(seed)
-        steps = self._planner.plan(geometry).steps
-        stream = self._streams.stream(geometry, steps, noise or CounterNoise(seed), output)
-        return Session(stream, self._streams.state(stream), self._network.signature)
+        own = CounterNoise(seed, schedule.first_latent(first_frame))
+        plan = self._planner.plan(geometry)
+        stream = self._streams.stream(geometry, plan.steps, noise or own, output)
+        feed = self._streams.feed(stream, self._streams.state(stream), plan)
+        return Session(feed, self._network.signature)
+
+    def warmup(self, plan: Plan) -> None:
+        """Run a stream of such a plan for a few chunks, so that no later one waits for kernels to be compiled."""
+        blank = np.random.default_rng(0).integers(
+            0, 256, (plan.first_chunk + 2 * plan.chunk, plan.height, plan.width, 3), dtype=np.uint8
+        )
+        with self.open(plan.width, plan.height, plan.scale) as session:
+            session.push(blank)
+
+    def step_many(self, sessions: Sequence[Session], frames: Sequence[Frames]) -> list[Frames]:
+        """`push` frames[i] to sessions[i], all of this engine, with chunks of equal shapes run as one batch.
+
+        A batch uses the device better where pictures are small. Frames are those of `push` up to the rounding of
+        the engine's precision, as products of other sizes may be summed in another order. FrameError for frames of
+        a wrong type or size, SessionStateError for a session that is not open or comes twice; then nothing has run,
+        though sessions before it in the list have taken their frames.
+        """
+        return self._group.push(sessions, frames)
 
     def restore(self, path: str | Path) -> Session:
         """Go on with a stream that `Session.save` wrote; its frames are those that it would have made itself.

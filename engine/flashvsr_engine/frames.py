@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, TypeAlias
+from typing import Any, Final, Literal, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -14,23 +14,47 @@ from flashvsr_engine.geometry import Geometry
 from flashvsr_engine.kernels.enlarge import enlarge
 
 Frames: TypeAlias = npt.NDArray[Any] | Tensor
-Output = Literal["uint8", "float"]
+Output = Literal["uint8", "uint16", "float"]
+OUTPUTS: Final[dict[Output, torch.dtype]] = {"uint8": torch.uint8, "uint16": torch.uint16, "float": torch.float32}
+INPUTS: Final = ("uint8", "uint16")
 
 
 def copied(frames: Frames, geometry: Geometry) -> Tensor:
-    """A copy of the user's frames as a uint8 tensor (T, h, w, 3). FrameError for any other type or shape."""
+    """A copy of the user's frames as a tensor (T, h, w, 3), uint8 or uint16. FrameError for any other type or shape."""
     if not isinstance(frames, (np.ndarray, Tensor)):
         raise FrameError(f"frames are a {type(frames).__name__}; expected a numpy array or a torch tensor.")
-    if str(frames.dtype).removeprefix("torch.") != "uint8":
-        raise FrameError(f"frames have type {frames.dtype}; expected uint8, RGB.")
+    if str(frames.dtype).removeprefix("torch.") not in INPUTS:
+        raise FrameError(f"frames have type {frames.dtype}; expected uint8 or uint16, RGB.")
     expected = (geometry.height, geometry.width, 3)
     if frames.ndim != 4 or tuple(frames.shape[1:]) != expected:
         raise FrameError(f"frames have shape {tuple(frames.shape)}; expected (T, {expected[0]}, {expected[1]}, 3).")
     return frames.clone() if isinstance(frames, Tensor) else torch.from_numpy(frames.copy())
 
 
+def empty_output(count: int, geometry: Geometry, output: Output, device: torch.device) -> Tensor:
+    """Room for output frames of a kind: (count, s*h, s*w, 3)."""
+    return torch.empty(count, geometry.out_height, geometry.out_width, 3, dtype=OUTPUTS[output], device=device)
+
+
+def on_host(frames: Tensor) -> npt.NDArray[Any]:
+    """Frames as a numpy array, done with.
+
+    From CUDA by way of page-locked memory, which takes them an order of magnitude faster; torch uses it again when
+    the array is gone.
+    """
+    if not frames.is_cuda:
+        return frames.numpy()
+    host = torch.empty(frames.shape, dtype=frames.dtype, pin_memory=True)
+    host.copy_(frames, non_blocking=True)
+    torch.cuda.current_stream(frames.device).synchronize()
+    return host.numpy()
+
+
 def upscale(frames: Tensor, geometry: Geometry) -> Tensor:
-    """LQ frames: uint8 (T, h, w, 3) -> float32 (1, 3, T, H, W) in [-1, 1], bicubic (a = -0.5), padded by reflection."""
+    """LQ frames: uint8 or uint16 (T, h, w, 3) -> float32 (1, 3, T, H, W) in [-1, 1].
+
+    Bicubic (a = -0.5), padded by reflection.
+    """
     size = (geometry.out_height, geometry.out_width)
     return enlarge(frames, size, (geometry.padded_height, geometry.padded_width))
 
@@ -41,8 +65,9 @@ def crop(x: Tensor, geometry: Geometry) -> Tensor:
 
 
 def finished(y: Tensor, output: Output) -> Tensor:
-    """(T, 3, H, W) in [-1, 1] -> (T, H, W, 3), float32 as it is or uint8 rounded."""
+    """(T, 3, H, W) in [-1, 1] -> (T, H, W, 3), float32 as it is, or rounded to uint8 or uint16 of full scale."""
     y = y.permute(0, 2, 3, 1)
     if output == "float":
         return y.contiguous()
-    return y.add(1).mul_(127.5).round_().clamp_(0, 255).to(torch.uint8).contiguous()
+    peak = torch.iinfo(OUTPUTS[output]).max
+    return y.add(1).mul_(peak / 2).round_().clamp_(0, peak).to(OUTPUTS[output]).contiguous()

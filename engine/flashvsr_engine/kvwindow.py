@@ -7,6 +7,7 @@ buffers, while this block computes.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 
 import torch
@@ -117,3 +118,41 @@ class LayerWindow:
             windows.store(self._layer, *self._own)
         keys, values = (t.transpose(1, 2) for t in self._seen)
         return keys, values, means if windows.passes_ring else cache.means_seen(self._layer, windows.slices)
+
+
+class JointWindows:
+    """The windows of several streams as a batch, for one chunk of each; all rings are full and lie on the device."""
+
+    def __init__(self, streams: Sequence[ChunkWindows]) -> None:
+        self._streams = streams
+
+    def __getitem__(self, layer: int) -> JointLayerWindow:
+        return JointLayerWindow([windows[layer] for windows in self._streams])
+
+
+class JointLayerWindow:
+    """The windows of one block, copied side by side: each stream's ring stays where it is."""
+
+    def __init__(self, streams: Sequence[LayerWindow]) -> None:
+        self._streams = streams
+
+    def open(self, like: Tensor) -> Buffer:
+        """See `LayerWindow`."""
+        self._own = (torch.empty_like(like), torch.empty_like(like))
+        return self._own
+
+    def close(self) -> tuple[Tensor, Tensor, Tensor]:
+        """See `LayerWindow`."""
+        seen = []
+        for i, window in enumerate(self._streams):
+            mine = [t[i : i + 1] for t in self._own]
+            for slot, computed in zip(window.open(mine[0]), mine, strict=True):
+                slot.copy_(computed)
+            seen.append(window.close())
+        keys, values, means = zip(*seen, strict=True)
+        return _joined(keys), _joined(values), torch.cat(means)
+
+
+def _joined(parts: Sequence[Tensor]) -> Tensor:
+    """As a batch, (batch, heads, keys, head_dim), by token in memory as the parts are."""
+    return torch.cat([part.transpose(1, 2) for part in parts]).transpose(1, 2)

@@ -7,7 +7,7 @@ and a 64-bit key into four independent 32-bit words; Box-Muller makes them norma
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
@@ -27,24 +27,32 @@ Words = tuple[Tensor, Tensor, Tensor, Tensor]
 class NoiseSource(Protocol):
     """Where a stream's noise comes from."""
 
-    def latents(self, first: int, count: int, rows: int, columns: int, device: torch.device) -> Tensor:
-        """Noise of latents first .. first + count - 1: float32 (1, 16, count, rows, columns)."""
+    def latents(self, first: Any, count: int, rows: int, columns: int, device: torch.device) -> Tensor:
+        """Noise of latents first .. first + count - 1: float32 (1, 16, count, rows, columns).
+
+        first: an int; for a `CounterNoise` also a tensor.
+        """
 
 
 class CounterNoise:
-    """Standard normal noise from a counter; see the module's docstring."""
+    """Standard normal noise from a counter; see the module's docstring.
 
-    def __init__(self, seed: int) -> None:
+    first_latent: place in the film of the stream's latent 0, so that a stream that begins in mid-film sees the noise
+    that the whole film would see there.
+    """
+
+    def __init__(self, seed: int, first_latent: int = 0) -> None:
         self.seed = seed
+        self.first_latent = first_latent
         self._key = (seed & _MASK, seed >> 32 & _MASK)
 
-    def latents(self, first: int, count: int, rows: int, columns: int, device: torch.device) -> Tensor:
-        """See `NoiseSource`; any `first` below 2^32."""
+    def latents(self, first: int | Tensor, count: int, rows: int, columns: int, device: torch.device) -> Tensor:
+        """See `NoiseSource`; any place in the film below 2^32, known to the device alone where `first` is a tensor."""
         groups = CHANNELS // _WORDS
         sizes = (groups, count, rows, columns)
         axes = [torch.arange(size, dtype=torch.int64, device=device) for size in sizes]
         group, latent, row, column = torch.meshgrid(*axes, indexing="ij")
-        words = philox((latent + first, row, column, group), self._key)
+        words = philox((latent + first + self.first_latent, row, column, group), self._key)
         pairs = (_normal_pair(words[0], words[1]), _normal_pair(words[2], words[3]))
         normal = torch.stack([*pairs[0], *pairs[1]], dim=1)  # (groups, 4, count, rows, columns)
         return normal.flatten(0, 1)[None]

@@ -10,6 +10,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from flashvsr_engine.errors import ConfigError
+
 LOOK_AHEAD = 4
 FIRST_CHUNK = 25
 CHUNK = 8
@@ -17,6 +19,7 @@ FIRST_LATENTS = 6
 CHUNK_LATENTS = 2
 FRAMES_PER_LATENT = 4
 TRIMMED = 3
+MAX_FIRST_FRAME = 1 << 33
 FIRST_OUTPUT = FIRST_LATENTS * FRAMES_PER_LATENT - TRIMMED
 
 
@@ -62,3 +65,13 @@ def frames_needed(chunks: int) -> int:
 def frames_made(chunks: int) -> int:
     """Frames that the first `chunks` chunks make."""
     return FIRST_OUTPUT + CHUNK * (chunks - 1) if chunks else 0
+
+
+def first_latent(first_frame: int) -> int:
+    """Place in the film of latent 0 of a stream whose first frame is the film's frame `first_frame`.
+
+    ConfigError unless it is a multiple of 8, at which the stream's chunks fall where those of the whole film would.
+    """
+    if first_frame % CHUNK or not 0 <= first_frame <= MAX_FIRST_FRAME:
+        raise ConfigError(f"first_frame is {first_frame}; allowed: multiples of {CHUNK} from 0 to {MAX_FIRST_FRAME}.")
+    return first_frame // FRAMES_PER_LATENT

@@ -9,16 +9,20 @@ from typing import TypeVar
 import torch
 from torch import Tensor, nn
 
+from flashvsr_engine.chunk import compute_each
 from flashvsr_engine.config import EngineConfig
 from flashvsr_engine.errors import OutOfMemoryError
+from flashvsr_engine.feed import Feed
 from flashvsr_engine.footprint import META, Counted, LiveBytes
 from flashvsr_engine.frames import Output
 from flashvsr_engine.geometry import BLOCK_PIXELS, Geometry
+from flashvsr_engine.graphs import ChunkGraphs, GraphPool, suits_graphs
 from flashvsr_engine.kernels import BlockGrid, SparseAttention
 from flashvsr_engine.kvcache import KVCache, KVSpec
 from flashvsr_engine.model import Conditioning, DiT
 from flashvsr_engine.model.windows import WINDOW_TOKENS
 from flashvsr_engine.noise import NoiseSource
+from flashvsr_engine.plan import Plan
 from flashvsr_engine.residency import Residency
 from flashvsr_engine.state import StreamState
 from flashvsr_engine.steps import Steps
@@ -33,7 +37,8 @@ M = TypeVar("M", bound=nn.Module)
 class Streams:
     """What the streams of one engine share.
 
-    host: where tensors go that leave the device. planned: what a meta device stands for.
+    host: where tensors go that leave the device. pool: of CUDA graphs, where there are to be some. planned: what a
+    meta device stands for.
     """
 
     config: EngineConfig
@@ -43,6 +48,7 @@ class Streams:
     device: torch.device
     dtype: torch.dtype
     host: torch.device
+    pool: GraphPool | None = None
     planned: torch.device | None = None
 
     def stream(self, geometry: Geometry, steps: Steps, noise: NoiseSource, output: Output) -> Stream:
@@ -63,6 +69,13 @@ class Streams:
             dtype=self.dtype,
             device=self.device,
         )
+
+    def feed(self, stream: Stream, state: StreamState, plan: Plan) -> Feed:
+        """A stream with its state, ready for frames."""
+        graphs = None
+        if self.pool is not None and suits_graphs(stream, state, plan):
+            graphs = ChunkGraphs([stream], self.pool, compute_each)
+        return Feed(stream, state, graphs)
 
     def state(self, stream: Stream) -> StreamState:
         """The state of a stream at its start. OutOfMemoryError when the device has no room for it."""

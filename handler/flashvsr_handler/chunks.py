@@ -166,4 +166,9 @@ def _checked(session: StoredSession, incoming: Incoming) -> Pictures:
             f"Frames of {width}x{height} in a session of {opening.width}x{opening.height}: "
             "send frames of the size that was opened."
         )
+    if frames.dtype != session.admission.sample:
+        raise InvalidRequest(
+            f"Frames of {frames.dtype} in a session of {session.admission.sample}: a session that was opened for "
+            "RGB48LE takes RGB48LE, every other session the other formats."
+        )
     return frames

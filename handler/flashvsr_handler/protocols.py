@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
-Pictures = npt.NDArray[np.uint8]
+Pictures = npt.NDArray[np.uint8 | np.uint16]
 """Frames [T, height, width, 3], RGB."""
+Output = Literal["uint8", "uint16"]
 
 
 class Plan(Protocol):
@@ -85,8 +86,20 @@ class Engine(Protocol):
     def plan(self, width: int, height: int, scale: int | None = None) -> Plan:
         """Say what a stream of that size takes; nothing is allocated."""
 
-    def open(self, width: int, height: int, scale: int | None = None, seed: int | None = None) -> EngineSession:
-        """Open a stream of that size."""
+    def open(
+        self,
+        width: int,
+        height: int,
+        scale: int | None = None,
+        seed: int | None = None,
+        *,
+        output: Output = "uint8",
+        first_frame: int = 0,
+    ) -> EngineSession:
+        """Open a stream of that size, which gives frames of that type.
+
+        ``first_frame``: the place of its first frame in its film.
+        """
 
     def resume(self, snapshot: Any) -> EngineSession:
         """Go on exactly with a stream from its snapshot."""

@@ -14,7 +14,7 @@ from flashvsr_proto import wire
 from flashvsr_proto.v1 import stream_pb2 as pb
 
 from flashvsr_handler import logs
-from flashvsr_handler.admission import ENVELOPE_BYTES, examine
+from flashvsr_handler.admission import ENVELOPE_BYTES, Admission, examine
 from flashvsr_handler.auth import Tokens
 from flashvsr_handler.budget import Budget
 from flashvsr_handler.chunks import ChunkRunner, Part, Parts
@@ -23,7 +23,7 @@ from flashvsr_handler.errors import Busy, Draining, InvalidRequest, ServiceError
 from flashvsr_handler.incoming import Incoming
 from flashvsr_handler.metrics import Metric, Recorder
 from flashvsr_handler.parking import Parking
-from flashvsr_handler.protocols import Engine
+from flashvsr_handler.protocols import Engine, EngineSession
 from flashvsr_handler.sessions import Rules, SessionStore
 from flashvsr_handler.settings import Settings
 from flashvsr_handler.stored import End, StoredSession
@@ -166,10 +166,7 @@ class Service:
         try:
             self.drain.require_open()
             admission = examine(self._engine, opening, self._settings)
-            seed = opening.seed if opening.HasField("seed") else None
-            session = self.store.admit(
-                admission, lambda: self._engine.open(opening.width, opening.height, opening.scale or None, seed), caller
-            )
+            session = self.store.admit(admission, lambda: self._opened(admission), caller)
         except OutOfMemoryError as error:  # something else took the device's memory: the others go on
             self.metrics.record(Metric.SESSIONS_REJECTED, 1, REJECTIONS[Busy])
             raise Busy("The device has no memory left for a session now: try again, or another server.") from error
@@ -178,6 +175,17 @@ class Service:
             raise
         self.metrics.record(Metric.SESSIONS_OPENED, 1)
         return session
+
+    def _opened(self, admission: Admission) -> EngineSession:
+        opening = admission.opening
+        return self._engine.open(
+            opening.width,
+            opening.height,
+            opening.scale or None,
+            opening.seed if opening.HasField("seed") else None,
+            output=admission.sample,
+            first_frame=opening.first_frame,
+        )
 
     def _open(self, request: pb.StreamRequest, caller: str) -> pb.StreamResponse:
         opening = request.open
@@ -194,6 +202,7 @@ class Service:
             state_bytes=plan.state_bytes,
             idle_timeout_ms=round(self._settings.idle_timeout_s * 1000),
             model=self._engine.name,
+            first_frame=opening.first_frame,
             protocol_version=version,
             direct_port=self.direct_port,
         )

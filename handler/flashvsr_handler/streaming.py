@@ -40,7 +40,7 @@ class Stopwatch:
 
 
 def pushed(engine: EngineSession, frames: Pictures, piece: int, watch: Stopwatch, turns: Turns) -> Iterator[Pictures]:
-    """Push uint8 ``frames`` [T, h, w, 3] in pieces of ``piece``; yield what each gives, when it gives any."""
+    """Push ``frames`` [T, h, w, 3] in pieces of ``piece``; yield what each gives, when it gives any."""
     for start in range(0, len(frames), piece):
         yield from _timed(watch, turns, engine.push, frames[start : start + piece])
 

@@ -1,6 +1,6 @@
 """The one codec between frames and wire messages, for both ends. No torch.
 
-RGB24 is exact and decoded without a copy; YUV420P halves the bytes and loses chroma detail (see :mod:`.yuv`).
+RGB24 and RGB48LE are exact and decoded without a copy; YUV420P halves the bytes and loses chroma detail (see :mod:`.yuv`).
 Every size is checked against the bytes that are there before anything is allocated.
 """
 
@@ -23,7 +23,13 @@ MAX_SIDE: Final = 16384
 MAX_FRAMES: Final = 4096
 """The most pictures in one message; its bytes are what really limits it."""
 
-Pictures = npt.NDArray[np.uint8]
+Pictures = npt.NDArray[np.uint8 | np.uint16]
+"""Frames [T, h, w, 3], RGB; uint16 is of full scale, 65535 is white."""
+
+_INTERLEAVED: Final[dict[pb.PixelFormat, np.dtype[np.uint8 | np.uint16]]] = {
+    pb.PIXEL_FORMAT_RGB24: np.dtype(np.uint8),
+    pb.PIXEL_FORMAT_RGB48LE: np.dtype("<u2"),
+}
 AnyMessage = TypeVar("AnyMessage", bound=Message)
 
 _WEIGHTS: Final = {
@@ -50,12 +56,12 @@ def plane_sizes(pixel_format: pb.PixelFormat, width: int, height: int) -> tuple[
     """Bytes of each plane of one picture. Raises :class:`WireError` for an unknown format or size."""
     if not (1 <= width <= MAX_SIDE and 1 <= height <= MAX_SIDE):
         raise WireError(f"picture of {width}x{height}: width and height must be 1 to {MAX_SIDE}")
-    if pixel_format == pb.PIXEL_FORMAT_RGB24:
-        return (3 * width * height,)
+    if (sample := _INTERLEAVED.get(pixel_format)) is not None:
+        return (3 * width * height * sample.itemsize,)
     if pixel_format == pb.PIXEL_FORMAT_YUV420P:
         chroma_width, chroma_height = yuv.chroma_size(width, height)
         return (width * height, chroma_width * chroma_height, chroma_width * chroma_height)
-    raise WireError(f"pixel_format {pixel_format}: use RGB24 (1) or YUV420P (2)")
+    raise WireError(f"pixel_format {pixel_format}: use RGB24 (1), YUV420P (2) or RGB48LE (3)")
 
 
 def encode(
@@ -64,12 +70,16 @@ def encode(
     color: pb.ColorTags | None = None,
     first_frame: int = 0,
 ) -> pb.Frames:
-    """Make a message of uint8 RGB ``frames`` [T, h, w, 3]; ``color`` says which YUV (default: as the proto says).
+    """Make a message of RGB ``frames`` [T, h, w, 3], uint16 for RGB48LE and else uint8.
 
-    The message carries ``color`` with unspecified tags resolved. Raises :class:`WireError`.
+    ``color`` says which YUV (default: as the proto says). The message carries ``color`` with unspecified tags resolved. Raises :class:`WireError`.
     """
-    if frames.dtype != np.uint8 or frames.ndim != 4 or frames.shape[3] != 3:
-        raise WireError(f"frames of {frames.dtype} {list(frames.shape)}: give uint8 [T, height, width, 3]")
+    sample = _INTERLEAVED.get(pixel_format, _INTERLEAVED[pb.PIXEL_FORMAT_RGB24])
+    if frames.dtype != sample or frames.ndim != 4 or frames.shape[3] != 3:
+        raise WireError(
+            f"frames of {frames.dtype} {list(frames.shape)}: give {sample.name} [T, height, width, 3] "
+            f"for pixel_format {pixel_format}"
+        )
     count, height, width = frames.shape[:3]
     if count > MAX_FRAMES:
         raise WireError(f"{count} frames in one message: send at most {MAX_FRAMES}")
@@ -77,21 +87,21 @@ def encode(
         raise WireError(f"first_frame {first_frame}: must be 0 to 2^64 - 1")
     plane_sizes(pixel_format, width, height)
     message = pb.Frames(pixel_format=pixel_format, width=width, height=height, count=count, first_frame=first_frame)
-    if pixel_format == pb.PIXEL_FORMAT_RGB24:
-        message.planes.append(frames.tobytes())
+    if pixel_format in _INTERLEAVED:
+        message.planes.append(frames.astype(sample, copy=False).tobytes())
         return message
     message.color.CopyFrom(resolve(color, height))
     matrix = _matrix(message.color)
-    pictures = [yuv.from_rgb(frame, matrix) for frame in frames]
+    pictures = [yuv.from_rgb(frame, matrix) for frame in frames.astype(np.uint8, copy=False)]
     for part in range(3):
         message.planes.append(b"".join(np.ascontiguousarray(picture[part]).data for picture in pictures))
     return message
 
 
 def decode(message: pb.Frames) -> Pictures:
-    """Give the uint8 RGB frames [T, h, w, 3] of a message; RGB24 comes as a read-only view of its bytes.
+    """Give the RGB frames [T, h, w, 3] of a message, uint16 of RGB48LE and else uint8.
 
-    Raises :class:`WireError` for anything malformed, before any allocation.
+    Interleaved RGB comes as a read-only view of its bytes. Raises :class:`WireError` for anything malformed, before any allocation.
     """
     sizes = _checked_sizes(message)
     shape = (message.count, message.height, message.width)
@@ -102,8 +112,8 @@ def decode(message: pb.Frames) -> Pictures:
                 f"a plane of {plane.size} bytes: {message.count} frames of {message.width}x{message.height} "
                 f"{pb.PixelFormat.Name(message.pixel_format)} take {size * message.count}; send rows without padding"
             )
-    if message.pixel_format == pb.PIXEL_FORMAT_RGB24:
-        return planes[0].reshape(*shape, 3)
+    if (sample := _INTERLEAVED.get(message.pixel_format)) is not None:
+        return planes[0].view(sample).reshape(*shape, 3)
     chroma_width, chroma_height = yuv.chroma_size(message.width, message.height)
     y = planes[0].reshape(shape)
     u, v = (plane.reshape(message.count, chroma_height, chroma_width) for plane in planes[1:])

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from flashvsr_handler.model import LoadedModel
-from flashvsr_handler.protocols import Pictures
+from flashvsr_handler.protocols import Output, Pictures
 from flashvsr_handler.settings import Settings
 
 from tests.unit.handler.fake_engine import FakeEngine, FakeSession
@@ -37,7 +37,16 @@ class FaultySession(FakeSession):
 class FaultyEngine(FakeEngine):
     """Opens such sessions."""
 
-    def open(self, width: int, height: int, scale: int | None = None, seed: int | None = None) -> FakeSession:
+    def open(
+        self,
+        width: int,
+        height: int,
+        scale: int | None = None,
+        seed: int | None = None,
+        *,
+        output: Output = "uint8",
+        first_frame: int = 0,
+    ) -> FakeSession:
         return FaultySession(scale or 4, seed, (width, height))
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import gc
+import logging
 import random
 import threading
 import time
@@ -173,6 +174,7 @@ def main() -> None:
     parser.add_argument("--sessions", type=int, default=10_000)
     parser.add_argument("--threads", type=int, default=4)
     options = parser.parse_args()
+    logging.disable()  # sessions that break on purpose say so
     print(churn(options.sessions, options.threads))
 
 

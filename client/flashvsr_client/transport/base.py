@@ -25,10 +25,16 @@ class StreamSpec:
     scale: int = 4
     fps: float = 0.0
     seed: int | None = None
+    first_frame: int = 0
+    """Place of the stream's first frame in its film, a multiple of 8: the model's noise is keyed by it."""
+    depth: int = 8
+    """Bits of a sample, both ways: 8 (uint8) or 16 (uint16)."""
 
     def __post_init__(self) -> None:
         if self.scale not in SCALES:
             raise UsageError(f"scale {self.scale}: the engine upscales by 2, 3 or 4")
+        if self.depth not in (8, 16):
+            raise UsageError(f"depth {self.depth}: frames have 8 or 16 bits a colour")
         if min(self.width, self.height) < MIN_SIDE:
             raise InputError(
                 f"frames of {self.width}x{self.height}: width and height must be {MIN_SIDE} or more; "
@@ -88,7 +94,7 @@ class Stream(Protocol):
         """What the engine said at open."""
 
     def submit(self, frames: Frames) -> None:
-        """Send the next frames, uint8 [T, h, w, 3], 1 <= T <= ``info.max_chunk_frames``.
+        """Send the next frames, [T, h, w, 3] of the opened depth, 1 <= T <= ``info.max_chunk_frames``.
 
         Returns when the next ones may be submitted, and so holds the sender back to the engine's pace.
         Raises :class:`StreamClosedError` once the stream is closed.

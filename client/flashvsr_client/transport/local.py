@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from threading import Lock
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
@@ -35,7 +35,15 @@ class LocalTransport:
         engine = self._loaded()
         with _translated(), self._turn:
             plan = engine.plan(width=spec.width, height=spec.height, scale=spec.scale)
-            session = engine.open(width=spec.width, height=spec.height, scale=spec.scale, seed=spec.seed)
+            output: Literal["uint8", "uint16"] = "uint16" if spec.depth == 16 else "uint8"
+            session = engine.open(
+                width=spec.width,
+                height=spec.height,
+                scale=spec.scale,
+                seed=spec.seed,
+                first_frame=spec.first_frame,
+                output=output,
+            )
         info = StreamInfo(
             width=plan.out_width,
             height=plan.out_height,

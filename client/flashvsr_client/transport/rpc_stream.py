@@ -9,12 +9,13 @@ from itertools import count
 from threading import Event, Lock
 from typing import TYPE_CHECKING, Final
 
+import numpy as np
 from flashvsr_proto import wire
 from flashvsr_proto.v1 import stream_pb2 as pb
 
 from flashvsr_client.channel import Channel
 from flashvsr_client.chunks import Frames
-from flashvsr_client.config import Retry, Timeout
+from flashvsr_client.config import RetryPolicy, Timeout
 from flashvsr_client.errors import ServerError, StreamClosedError
 from flashvsr_client.transport.base import StreamInfo
 from flashvsr_client.transport.direct import Direct, DirectCall
@@ -53,7 +54,7 @@ class RpcStream:
         session_id: str,
         info: StreamInfo,
         timeout: Timeout,
-        retry: Retry,
+        retry: RetryPolicy,
         direct: Direct | None = None,
     ) -> None:
         """``direct``, when given, carries the chunks as long as it holds; control messages always go by ``rpc``."""
@@ -69,6 +70,7 @@ class RpcStream:
         self._frames_sent = 0
         self._allowed = 0
         self._retries = 0  # chunks that took several attempts: a call sent before the last attempt came out of order
+        self._last_ungated = -1
         self._unaccepted: Channel[None] = Channel(1)
         self._accepted = iter(self._unaccepted)
         self._sent: Channel[_Sent] = Channel(_IN_FLIGHT)
@@ -80,7 +82,8 @@ class RpcStream:
     def submit(self, frames: Frames) -> None:
         """See :class:`Stream`."""
         assert 1 <= len(frames) <= self.info.max_chunk_frames
-        self._send(pb.StreamRequest(frames=wire.encode(frames, first_frame=self._frames_sent)))
+        pixel_format = pb.PIXEL_FORMAT_RGB24 if frames.dtype == np.uint8 else pb.PIXEL_FORMAT_RGB48LE
+        self._send(pb.StreamRequest(frames=wire.encode(frames, pixel_format, first_frame=self._frames_sent)))
         self._frames_sent += len(frames)
 
     def flush(self) -> None:
@@ -122,6 +125,8 @@ class RpcStream:
         gated = self._direct is None or self._direct.broken  # a direct stream keeps the order by itself
         if gated:
             self._unaccepted.put(None)
+        else:
+            self._last_ungated = self._next_index
         retries = self._retries  # read before the call starts: a call that is too old is sent again, never too few
         self._sent.put(_Sent(self._next_index, message, self._start(message), retries, gated))
         self._next_index += 1
@@ -136,7 +141,9 @@ class RpcStream:
 
     def _answer(self, sent: _Sent) -> Iterator[Frames]:
         """Give the frames of one chunk's answer, each once, over as many attempts as that takes."""
-        call = sent.call if sent.retries == self._retries else self._start(sent.message)
+        # Once the direct plane broke, those that were in it are sent again; the first one after them came too early.
+        broke = self._direct is not None and self._direct.broken and sent.index <= self._last_ungated + 1
+        call = self._start(sent.message) if broke or sent.retries != self._retries else sent.call
         given = 0
         for attempt in count(1):
             position = 0

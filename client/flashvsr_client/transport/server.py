@@ -10,7 +10,7 @@ import grpc
 from flashvsr_proto import wire
 from flashvsr_proto.v1 import stream_pb2 as pb
 
-from flashvsr_client.config import DEFAULT_SERVER, Access, Retry, Timeout
+from flashvsr_client.config import DEFAULT_SERVER, Access, RetryPolicy, Timeout
 from flashvsr_client.errors import ClientError, ServerBusyError, ServerError, UsageError
 from flashvsr_client.transport.base import Health, StreamInfo, StreamSpec
 from flashvsr_client.transport.direct import Direct, reachable
@@ -33,7 +33,7 @@ class GrpcTransport:
         server: str = DEFAULT_SERVER,
         *,
         timeout: Timeout | None = None,
-        retry: Retry | None = None,
+        retry: RetryPolicy | None = None,
         access: Access | None = None,
     ) -> None:
         """Connect at the first call. Raises :class:`UsageError` for an address that is none."""
@@ -42,7 +42,7 @@ class GrpcTransport:
         self._channels: dict[int, grpc.Channel | None] = {}
         self._channels_lock = Lock()
         self._timeout = timeout or Timeout()
-        self._retry = retry or Retry()
+        self._retry = retry or RetryPolicy()
 
     def ping(self) -> Sequence[Health]:
         """See :class:`Transport`; an engine that does not answer while others do is left out."""
@@ -94,6 +94,10 @@ class GrpcTransport:
             max_chunk_frames=opened.max_chunk_frames,
             model=opened.model,
         )
+        if opened.first_frame != spec.first_frame:
+            raise ServerError(
+                f"the server at {self._rpc.server} cannot begin in mid-film: update it, or give --segment-frames 0"
+            )
         if not _sound(info, spec):
             raise ServerError(f"the server answered open of {spec} with {info}: versions differ?")
         route = self._direct(rpc, opened.direct_port)
@@ -134,9 +138,10 @@ def _open_message(spec: StreamSpec) -> pb.Open:
         height=spec.height,
         scale=spec.scale,
         fps=spec.fps,
-        output_format=pb.PIXEL_FORMAT_RGB24,
+        output_format=pb.PIXEL_FORMAT_RGB48LE if spec.depth == 16 else pb.PIXEL_FORMAT_RGB24,
         seed=spec.seed,
         oldest_protocol_version=wire.OLDEST_PROTOCOL_VERSION,
+        first_frame=spec.first_frame,
     )
 
 

@@ -12,7 +12,7 @@ Size = tuple[int, int]
 
 
 def enlarge(frames: Tensor, size: Size, padded: Size) -> Tensor:
-    """uint8 (T, h, w, 3) -> float32 (1, 3, T, H, W) in [-1, 1]: bicubic (a = -0.5) to `size`, reflected to `padded`.
+    """uint8 or uint16 (T, h, w, 3) -> float32 (1, 3, T, H, W) in [-1, 1]: bicubic (a = -0.5) to `size`, reflected to `padded`.
 
     Both are (height, width); size is at least that of the frames. The kernel's weights are the twin's up to float32.
     """
@@ -32,7 +32,7 @@ def enlarge_reference(frames: Tensor, size: Size, padded: Size) -> Tensor:
     The antialiased mode is asked for because it is the one with a = -0.5, as PIL has it; when enlarging, it filters
     nothing else.
     """
-    x = frames.permute(0, 3, 1, 2).float().div_(255)
+    x = frames.permute(0, 3, 1, 2).float().div_(torch.iinfo(frames.dtype).max)
     x = F.interpolate(x, size=size, mode="bicubic", antialias=True).clamp_(0, 1).mul_(2).sub_(1)
     for axis, length in enumerate(padded, start=2):
         if length > x.shape[axis]:

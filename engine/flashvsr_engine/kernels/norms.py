@@ -87,7 +87,7 @@ def rms_norm(x: Tensor, weight: Tensor) -> Tensor:
 def norm_rotate(x: Tensor, weight: Tensor, cos: Tensor, sin: Tensor, heads: int, out: Tensor | None = None) -> Tensor:
     """RMSNorm over the whole width, then the channel pairs (2i, 2i + 1) of each head turned by the tokens' angles.
 
-    x: (batch, tokens, dim), of any strides but 1 over the width. weight: (dim,). cos, sin: float32 (tokens,
+    x: (batch, tokens, dim), of any strides but 1 over the width. weight: (dim,). cos, sin: float32 ([batch,] tokens,
     head_dim / 2). out: (batch, tokens, heads, head_dim), of any strides but 1 over head_dim, such as a slot of the
     KV window; made when not given. Returns it. The twin rounds the norm before it rotates; the kernel does not.
     """
@@ -111,7 +111,7 @@ def norm_rotate_reference(
 
 def rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
     """Turn the channel pairs (2i, 2i + 1) of x (batch, tokens, heads, head_dim), in float32."""
-    cos, sin = cos[:, None], sin[:, None]
+    cos, sin = cos.unsqueeze(-2), sin.unsqueeze(-2)
     even, odd = x.float().unflatten(-1, (-1, 2)).unbind(-1)
     turned = torch.stack((even * cos - odd * sin, even * sin + odd * cos), dim=-1)
     return turned.flatten(-2).to(x.dtype)

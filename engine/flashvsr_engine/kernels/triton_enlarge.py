@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 import triton
 import triton.language as tl
 from torch import Tensor
@@ -17,6 +18,7 @@ def enlarge(frames: Tensor, size: tuple[int, int], out: Tensor) -> None:
     grid = (triton.cdiv(out.shape[4], _COLUMNS), out.shape[3], count)
     _enlarge[grid](
         frames, out, height, width, *size, *out.shape[3:], height / size[0], width / size[1],
+        float(torch.iinfo(frames.dtype).max),
         COLUMNS=_COLUMNS, num_warps=4,
     )  # fmt: skip
 
@@ -55,6 +57,7 @@ def _enlarge(
     out_width,
     row_scale,
     column_scale,
+    peak,
     COLUMNS: tl.constexpr,
 ):
     column = tl.program_id(0) * COLUMNS + tl.arange(0, COLUMNS)
@@ -79,7 +82,7 @@ def _enlarge(
             red += weight * tl.load(pixel, mask=inside, other=0).to(tl.float32)
             green += weight * tl.load(pixel + 1, mask=inside, other=0).to(tl.float32)
             blue += weight * tl.load(pixel + 2, mask=inside, other=0).to(tl.float32)
-    scale, plane = 1.0 / (255.0 * total), tl.num_programs(2).to(tl.int64) * out_height * out_width
+    scale, plane = 1.0 / (peak * total), tl.num_programs(2).to(tl.int64) * out_height * out_width
     target = out + (frame * out_height + row) * out_width + column
     tl.store(target, _signed(red * scale), mask=inside)
     tl.store(target + plane, _signed(green * scale), mask=inside)

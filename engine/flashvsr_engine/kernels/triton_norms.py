@@ -65,7 +65,7 @@ def norm_rotate(x: Tensor, weight: Tensor, cos: Tensor, sin: Tensor, out: Tensor
     lanes, half = triton.next_power_of_2(heads), head_dim // 2
     assert half & (half - 1) == 0, "heads of 64 or 128"
     _norm_rotate[(tokens, batch)](
-        x, weight, cos, sin, out, *x.stride()[:2], *out.stride()[:3], EPS,
+        x, weight, cos, sin, out, *x.stride()[:2], *out.stride()[:3], tokens * half if cos.ndim == 3 else 0, EPS,
         HEADS=heads, HALF=half, LANES=lanes, num_warps=_warps(lanes * head_dim),
     )  # fmt: skip
 
@@ -153,6 +153,7 @@ def _norm_rotate(
     out_batch,
     out_token,
     out_head,
+    angle_batch,
     eps,
     HEADS: tl.constexpr,
     HALF: tl.constexpr,
@@ -167,7 +168,7 @@ def _norm_rotate(
     value *= tl.rsqrt(mean_square + eps)
     value *= tl.load(weight + place, mask=inside, other=0.0).to(tl.float32)
     even, odd = tl.split(tl.reshape(value, (LANES, HALF, 2)))
-    angle = token * HALF + tl.arange(0, HALF)
+    angle = batch * angle_batch + token * HALF + tl.arange(0, HALF)
     c, s = tl.load(cos + angle)[None, :], tl.load(sin + angle)[None, :]
     turned = tl.reshape(tl.join(even * c - odd * s, even * s + odd * c), (LANES, 2 * HALF))
     out += batch * out_batch + token * out_token

@@ -2,7 +2,7 @@
 
 from flashvsr_engine.model.dit import Conditioning, DiT, DiTSizes
 from flashvsr_engine.model.projector import LQProjector, ProjectorMemory, ProjectorSizes, ProjectorVersion
-from flashvsr_engine.model.rope import Rotation, rotation
+from flashvsr_engine.model.rope import Place, Rotation, rotation
 from flashvsr_engine.model.tcdecoder import DecoderMemory, TCDecoder, TCDecoderSizes
 
 __all__ = [
@@ -11,6 +11,7 @@ __all__ = [
     "DiT",
     "DiTSizes",
     "LQProjector",
+    "Place",
     "ProjectorMemory",
     "ProjectorSizes",
     "ProjectorVersion",

@@ -6,6 +6,7 @@ from typing import Protocol
 
 from torch import Tensor, nn
 
+from flashvsr_engine.kernels.linear import linear_into
 from flashvsr_engine.model.norm import RMSNorm
 from flashvsr_engine.model.rope import Rotation, norm_rotate
 
@@ -46,7 +47,7 @@ class SelfAttention(nn.Module):
         """Write queries, keys and values of tokens y (batch, tokens, dim) to (batch, tokens, heads, head_dim)."""
         norm_rotate(self.q(y), self.norm_q.weight, positions, out=q)
         norm_rotate(self.k(y), self.norm_k.weight, positions, out=k)
-        v.copy_(self.v(y).unflatten(-1, (self.heads, -1)))
+        linear_into(y, self.v.weight, self.v.bias, out=v)
 
 
 class CrossAttention(nn.Module):

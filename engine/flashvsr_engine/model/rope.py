@@ -7,6 +7,7 @@ cosines and sines are rounded to float32.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -16,18 +17,25 @@ from flashvsr_engine.kernels import norms
 from flashvsr_engine.model.windows import to_windows
 
 THETA = 10000.0
+Place = int | Tensor
+"""Number of a latent in its stream; a tensor of one, int64, where the device alone is to know it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Rotation:
-    """Cosines and sines of every token's angles, each float32 (tokens, head_dim / 2), in window order."""
+    """Cosines and sines of every token's angles, each float32 ([batch,] tokens, head_dim / 2), in window order."""
 
     cos: Tensor
     sin: Tensor
 
+    @classmethod
+    def stacked(cls, parts: Sequence[Rotation]) -> Rotation:
+        """Those of several streams, as a batch."""
+        return cls(torch.stack([part.cos for part in parts]), torch.stack([part.sin for part in parts]))
+
     def part(self, tokens: slice) -> Rotation:
         """That of some of the tokens."""
-        return Rotation(self.cos[tokens], self.sin[tokens])
+        return Rotation(self.cos[..., tokens, :], self.sin[..., tokens, :])
 
 
 def axis_dims(head_dim: int) -> tuple[int, int, int]:
@@ -36,14 +44,16 @@ def axis_dims(head_dim: int) -> tuple[int, int, int]:
     return head_dim - 2 * spatial, spatial, spatial
 
 
-def axis_angles(dim: int, start: int, count: int, device: torch.device) -> Tensor:
+def axis_angles(dim: int, start: Place, count: int, device: torch.device) -> Tensor:
     """Angles of `count` positions from `start` on one axis: float64 (count, dim / 2)."""
     exponents = torch.arange(0, dim, 2, dtype=torch.float64, device=device) / dim
-    positions = torch.arange(start, start + count, dtype=torch.float64, device=device)
+    positions = torch.arange(count, dtype=torch.float64, device=device) + start
     return torch.outer(positions, THETA**-exponents)
 
 
-def rotation(head_dim: int, first_latent: int, latents: int, rows: int, columns: int, device: torch.device) -> Rotation:
+def rotation(
+    head_dim: int, first_latent: Place, latents: int, rows: int, columns: int, device: torch.device
+) -> Rotation:
     """The rotation of `latents` latents from `first_latent` on, over a grid of rows x columns tokens."""
     time_dim, row_dim, column_dim = axis_dims(head_dim)
     shape = (latents, rows, columns)

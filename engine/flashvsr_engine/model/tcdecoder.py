@@ -77,7 +77,12 @@ class TCDecoder(nn.Module):
             grow, conv = self.decoder.pop(_GROWS[stage]), self.decoder.pop(_WIDENS[stage])
             assert isinstance(grow, TGrow)
             assert isinstance(conv, nn.Conv2d)
-            self.widen.append(Widen(grow, conv))
+            self.widen.append(Widen(grow, conv, self.slope if stage == len(_GROWS) - 1 else None))
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """The type that it computes in."""
+        return self.decoder["26"].weight.dtype  # type: ignore[return-value]
 
     def forward(
         self, latents: Tensor, lq: Tensor, memory: DecoderMemory | None, parts: int = 1
@@ -122,7 +127,7 @@ class TCDecoder(nn.Module):
                 x = block(x, before, sweep)
                 index += 1
             x = self._widened(stage, x, sweep)
-        return self._coloured(x, sweep)
+        return self._coloured(x if self.widen else self._act(x), sweep)
 
     def _widened(self, stage: int, x: Tensor, sweep: Sweep) -> Tensor:
         """To twice the size, the next stage's channels and GROWTH[stage] frames for each."""
@@ -132,7 +137,8 @@ class TCDecoder(nn.Module):
         return conv_by_rows(self.decoder[_WIDENS[stage]], x, sweep)
 
     def _coloured(self, x: Tensor, sweep: Sweep) -> Tensor:
-        x = conv_act_by_rows(self.decoder["24"], self._act(x), sweep, self.slope)
+        """Activations at full size -> colours."""
+        x = conv_act_by_rows(self.decoder["24"], x, sweep, self.slope)
         last = self.decoder["26"]
         assert isinstance(last, nn.Conv2d)
         assert last.bias is not None

@@ -8,6 +8,7 @@ from einops import rearrange
 from torch import Tensor, nn
 
 from flashvsr_engine.kernels.conv import Padding, conv2d, conv_act, conv_add_act, doubling_kernel, up_conv
+from flashvsr_engine.kernels.interleave import interleave
 from flashvsr_engine.model.sweep import Sweep
 
 
@@ -73,10 +74,14 @@ class TGrow(nn.Module):
 
 
 class Widen(nn.Module):
-    """A TGrow, nearest upsampling by 2 and a 3x3 convolution as one transposed convolution for each grown frame."""
+    """A TGrow, nearest upsampling by 2 and a 3x3 convolution as one transposed convolution for each grown frame.
 
-    def __init__(self, grow: TGrow, conv: nn.Conv2d) -> None:
+    slope: of a leaky ReLU that follows, None for none.
+    """
+
+    def __init__(self, grow: TGrow, conv: nn.Conv2d, slope: float | None = None) -> None:
         super().__init__()
+        self.slope = slope
         weight, channels = conv.weight.data.float(), conv.in_channels
         mixes = grow.conv.weight.data.float().view(grow.growth, channels, channels)
         kernels = (doubling_kernel(torch.einsum("omyx,mi->oiyx", weight, mix)) for mix in mixes)
@@ -91,11 +96,7 @@ class Widen(nn.Module):
         In bands, the output lags behind x by a row of x.
         """
         x, padding = with_border(self, x, sweep)
-        grown = [up_conv(x, kernel, (1, 1) if padding[0] else (3, 1)) for kernel in self.kernels]
-        if len(grown) == 1:
-            return grown[0]
-        # Stacked with the channels last, for the next convolutions.
-        return torch.stack([y.permute(0, 2, 3, 1) for y in grown], dim=1).flatten(0, 1).permute(0, 3, 1, 2)
+        return interleave([up_conv(x, kernel, (1, 1) if padding[0] else (3, 1)) for kernel in self.kernels], self.slope)
 
 
 def conv_by_rows(conv: nn.Module, x: Tensor, sweep: Sweep) -> Tensor:

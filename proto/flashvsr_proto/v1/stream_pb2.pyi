@@ -11,6 +11,7 @@ class PixelFormat(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     PIXEL_FORMAT_UNSPECIFIED: _ClassVar[PixelFormat]
     PIXEL_FORMAT_RGB24: _ClassVar[PixelFormat]
     PIXEL_FORMAT_YUV420P: _ClassVar[PixelFormat]
+    PIXEL_FORMAT_RGB48LE: _ClassVar[PixelFormat]
 
 class ColorMatrix(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
@@ -41,6 +42,7 @@ class ErrorCode(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
 PIXEL_FORMAT_UNSPECIFIED: PixelFormat
 PIXEL_FORMAT_RGB24: PixelFormat
 PIXEL_FORMAT_YUV420P: PixelFormat
+PIXEL_FORMAT_RGB48LE: PixelFormat
 COLOR_MATRIX_UNSPECIFIED: ColorMatrix
 COLOR_MATRIX_BT601: ColorMatrix
 COLOR_MATRIX_BT709: ColorMatrix
@@ -135,7 +137,7 @@ class Frames(_message.Message):
     def __init__(self, pixel_format: _Optional[_Union[PixelFormat, str]] = ..., width: _Optional[int] = ..., height: _Optional[int] = ..., count: _Optional[int] = ..., color: _Optional[_Union[ColorTags, _Mapping[str, object]]] = ..., planes: _Optional[_Iterable[bytes]] = ..., first_frame: _Optional[int] = ...) -> None: ...
 
 class Open(_message.Message):
-    __slots__ = ("width", "height", "scale", "fps", "output_format", "output_color", "seed", "oldest_protocol_version")
+    __slots__ = ("width", "height", "scale", "fps", "output_format", "output_color", "seed", "first_frame", "oldest_protocol_version")
     WIDTH_FIELD_NUMBER: _ClassVar[int]
     HEIGHT_FIELD_NUMBER: _ClassVar[int]
     SCALE_FIELD_NUMBER: _ClassVar[int]
@@ -143,6 +145,7 @@ class Open(_message.Message):
     OUTPUT_FORMAT_FIELD_NUMBER: _ClassVar[int]
     OUTPUT_COLOR_FIELD_NUMBER: _ClassVar[int]
     SEED_FIELD_NUMBER: _ClassVar[int]
+    FIRST_FRAME_FIELD_NUMBER: _ClassVar[int]
     OLDEST_PROTOCOL_VERSION_FIELD_NUMBER: _ClassVar[int]
     width: int
     height: int
@@ -151,11 +154,12 @@ class Open(_message.Message):
     output_format: PixelFormat
     output_color: ColorTags
     seed: int
+    first_frame: int
     oldest_protocol_version: int
-    def __init__(self, width: _Optional[int] = ..., height: _Optional[int] = ..., scale: _Optional[int] = ..., fps: _Optional[float] = ..., output_format: _Optional[_Union[PixelFormat, str]] = ..., output_color: _Optional[_Union[ColorTags, _Mapping[str, object]]] = ..., seed: _Optional[int] = ..., oldest_protocol_version: _Optional[int] = ...) -> None: ...
+    def __init__(self, width: _Optional[int] = ..., height: _Optional[int] = ..., scale: _Optional[int] = ..., fps: _Optional[float] = ..., output_format: _Optional[_Union[PixelFormat, str]] = ..., output_color: _Optional[_Union[ColorTags, _Mapping[str, object]]] = ..., seed: _Optional[int] = ..., first_frame: _Optional[int] = ..., oldest_protocol_version: _Optional[int] = ...) -> None: ...
 
 class Opened(_message.Message):
-    __slots__ = ("output_width", "output_height", "first_chunk", "chunk", "look_ahead", "max_chunk_frames", "state_bytes", "idle_timeout_ms", "model", "protocol_version", "direct_port")
+    __slots__ = ("output_width", "output_height", "first_chunk", "chunk", "look_ahead", "max_chunk_frames", "state_bytes", "idle_timeout_ms", "model", "first_frame", "protocol_version", "direct_port")
     OUTPUT_WIDTH_FIELD_NUMBER: _ClassVar[int]
     OUTPUT_HEIGHT_FIELD_NUMBER: _ClassVar[int]
     FIRST_CHUNK_FIELD_NUMBER: _ClassVar[int]
@@ -165,6 +169,7 @@ class Opened(_message.Message):
     STATE_BYTES_FIELD_NUMBER: _ClassVar[int]
     IDLE_TIMEOUT_MS_FIELD_NUMBER: _ClassVar[int]
     MODEL_FIELD_NUMBER: _ClassVar[int]
+    FIRST_FRAME_FIELD_NUMBER: _ClassVar[int]
     PROTOCOL_VERSION_FIELD_NUMBER: _ClassVar[int]
     DIRECT_PORT_FIELD_NUMBER: _ClassVar[int]
     output_width: int
@@ -176,9 +181,10 @@ class Opened(_message.Message):
     state_bytes: int
     idle_timeout_ms: int
     model: str
+    first_frame: int
     protocol_version: int
     direct_port: int
-    def __init__(self, output_width: _Optional[int] = ..., output_height: _Optional[int] = ..., first_chunk: _Optional[int] = ..., chunk: _Optional[int] = ..., look_ahead: _Optional[int] = ..., max_chunk_frames: _Optional[int] = ..., state_bytes: _Optional[int] = ..., idle_timeout_ms: _Optional[int] = ..., model: _Optional[str] = ..., protocol_version: _Optional[int] = ..., direct_port: _Optional[int] = ...) -> None: ...
+    def __init__(self, output_width: _Optional[int] = ..., output_height: _Optional[int] = ..., first_chunk: _Optional[int] = ..., chunk: _Optional[int] = ..., look_ahead: _Optional[int] = ..., max_chunk_frames: _Optional[int] = ..., state_bytes: _Optional[int] = ..., idle_timeout_ms: _Optional[int] = ..., model: _Optional[str] = ..., first_frame: _Optional[int] = ..., protocol_version: _Optional[int] = ..., direct_port: _Optional[int] = ...) -> None: ...
 
 class Accepted(_message.Message):
     __slots__ = ("queued",)

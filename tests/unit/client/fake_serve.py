@@ -23,9 +23,11 @@ class FakeServe:
 
     def __init__(self, models: tuple[str, ...] = ("flashvsr0",)) -> None:
         self.models = models
+        self.direct_port = 0
         self.loads = dict.fromkeys(models, 0)
         self.before: dict[tuple[int, int], Fault] = {}  # (chunk index, attempt) -> fault
         self.midway: dict[tuple[int, int], Fault] = {}
+        self.knows_places = True
         self.busy: set[str] = set()
         self.attempts: Counter[int] = Counter()
         self.opened_on: list[str] = []
@@ -79,6 +81,8 @@ class FakeServe:
                         chunk=CHUNK,
                         max_chunk_frames=4,
                         model="fake",
+                        direct_port=self.direct_port,
+                        first_frame=request.open.first_frame if self.knows_places else 0,
                     )
                 )
             case "close":

@@ -10,7 +10,7 @@ from pathlib import Path
 import grpc
 import numpy as np
 import pytest
-from flashvsr_client import Access, Client, Retry, UsageError
+from flashvsr_client import Access, Client, RetryPolicy, UsageError
 from flashvsr_proto.torchserve.stub import request
 from flashvsr_proto.v1 import direct
 from flashvsr_proto.v1 import stream_pb2 as pb
@@ -49,19 +49,14 @@ class DirectServe(FakeServe):
             for position, answer in enumerate(self._chunk(request("flashvsr0", data, stream=True), context)):
                 if index == self.breaks_at and position == 2:
                     context.abort(grpc.StatusCode.UNAVAILABLE, "broken on purpose")
-                yield pb.StreamResponse(chunk_index=index, **_body(answer.prediction))
-
-
-def _body(prediction: bytes) -> dict[str, object]:
-    response = pb.StreamResponse.FromString(prediction)
-    name = response.WhichOneof("body")
-    assert name is not None
-    return {name: getattr(response, name)}
+                response = pb.StreamResponse.FromString(answer.prediction)
+                response.chunk_index = index
+                yield response
 
 
 def run(serve: FakeServe, count: int = 30, access: Access | None = None) -> list[int]:
     frames = (np.full((16, 16, 3), index, np.uint8) for index in range(count))
-    retry = Retry(first_delay=0.01, max_delay=0.02)
+    retry = RetryPolicy(first_delay=0.01, max_delay=0.02)
     with Client(serve.address, retry=retry, access=access) as client, client.open_session(16, 16) as session:
         return [int(frame[0, 0, 0]) for frame in session.upscale(frames)]
 
@@ -73,8 +68,14 @@ def test_chunks_take_the_direct_plane_where_there_is_one() -> None:
         assert serve.direct_chunks == list(range(len(serve.direct_chunks)))
         assert max(serve.attempts.values()) == 1
         assert serve.tokens == {"Bearer a-token"}
-        serve.direct_chunks.clear()
-        assert run(serve, 0, Access(direct=False)) == []
+    finally:
+        serve.stop()
+
+
+def test_chunks_leave_the_direct_plane_alone_when_they_are_told_to() -> None:
+    serve = DirectServe()
+    try:
+        assert run(serve, access=Access(direct=False)) == list(range(30))
         assert not serve.direct_chunks
     finally:
         serve.stop()

@@ -12,7 +12,7 @@ import pytest
 from flashvsr_client import (
     Client,
     ClientError,
-    Retry,
+    RetryPolicy,
     ServerBusyError,
     ServerError,
     ServerUnreachableError,
@@ -22,6 +22,8 @@ from flashvsr_client import (
     Timeout,
 )
 from flashvsr_client.chunks import Frame
+from flashvsr_client.transport.base import StreamSpec
+from flashvsr_client.transport.server import GrpcTransport
 from flashvsr_proto.v1 import stream_pb2 as pb
 
 from tests.unit.client.fake_serve import CHUNK, FakeServe, Fault
@@ -47,7 +49,7 @@ def serve() -> Iterator[FakeServe]:
 
 
 def client_of(serve: FakeServe, *, message: float = 30.0) -> Client:
-    return Client(serve.address, timeout=Timeout(message=message), retry=Retry(first_delay=0.01, max_delay=0.02))
+    return Client(serve.address, timeout=Timeout(message=message), retry=RetryPolicy(first_delay=0.01, max_delay=0.02))
 
 
 def upscale(session: Session, count: int) -> list[int]:
@@ -147,7 +149,7 @@ def test_a_failure_that_comes_again_and_again_ends_the_stream(serve: FakeServe, 
     serve.before = {(2, attempt): fault for attempt in range(1, 20)}
     with client_of(serve) as client, client.open_session(16, 16) as session, pytest.raises(ServerError, match=text):
         upscale(session, 30)
-    assert serve.attempts[2] == Retry().attempts
+    assert serve.attempts[2] == RetryPolicy().attempts
 
 
 def test_a_server_that_goes_away_is_session_lost(serve: FakeServe) -> None:
@@ -229,3 +231,14 @@ def test_the_least_loaded_engine_is_chosen_and_a_full_one_passed_over() -> None:
         assert serve.opened_on == ["flashvsr1", "flashvsr2"]
     finally:
         serve.stop()
+
+
+def test_a_stream_may_begin_in_mid_film_where_the_server_can(serve: FakeServe) -> None:
+    spec = StreamSpec(16, 16, 2, first_frame=24)
+    transport = GrpcTransport(serve.address)
+    transport.open(spec).close()
+    serve.knows_places = False
+    with pytest.raises(ServerError, match="cannot begin in mid-film: update it"):
+        transport.open(spec)
+    transport.open(StreamSpec(16, 16, 2)).close()
+    transport.close()

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import torch
 import torch.nn.functional as F
-from flashvsr_engine.kernels import norms, triton_norms
+from flashvsr_engine.kernels import causal, norms, triton_causal, triton_norms
 from torch import Tensor
 
 WIDTHS = ((1536, 12), (192, 3))
@@ -22,6 +22,8 @@ def check(device: str) -> None:
             _norms(dim, dtype, device)
             _rotation(dim, heads, dtype, device)
             _channels(dim, dtype, device)
+        for channels in (96, 24):
+            _causal(channels, dtype, device)
 
 
 def _close(found: Tensor, expected: Tensor) -> None:
@@ -73,6 +75,33 @@ def _channels(dim: int, dtype: torch.dtype, device: str) -> None:
     expected = norms.channel_norm_silu_reference(x.float(), gamma)
     triton_norms.channel_norm_silu(x, gamma)
     _close(x, expected)
+
+
+def _causal(channels: int, dtype: torch.dtype, device: str) -> None:
+    """Strided in every way that the VAE's layers have: a band of rows, channels of a wider tensor."""
+    bias, gamma = (torch.randn(channels, device=device).to(dtype) for _ in range(2))
+    for frames in (1, 4):
+        x = torch.randn(2, frames, 3, 50, channels + 8, device=device).to(dtype)[..., :channels]
+        x[0, 0, 0, 0] = 0
+        memory = torch.randn(2, 2, 5, 50, channels, device=device).to(dtype)
+        for given, gain in ((None, gamma), (bias, gamma), (None, None)):
+            expected, past = (torch.zeros(2, n, 3, 50, channels, device=device) for n in (2 + frames, 2))
+            past.copy_(memory[:, :, 1:4])
+            causal.fill_causal_reference(
+                expected, x.float(), past, *(t if t is None else t.float() for t in (given, gain))
+            )
+            full, kept = (
+                torch.full((2, 2 + frames, 5, 50, channels), torch.nan, dtype=dtype, device=device),
+                memory.clone(),
+            )
+            triton_causal.fill(full[:, :, 1:4], x, kept[:, :, 1:4], given, gain)
+            _close(full[:, :, 1:4], expected)
+            _close(kept[:, :, 1:4], past)
+            assert torch.equal(kept[:, :, 4:], memory[:, :, 4:]), "written beside the band"
+        z, y = torch.randn(2, frames, 3, 50, channels, device=device).to(dtype), x
+        expected = z.float() + (y.float() + bias.float())
+        triton_causal.add(z, y, bias)
+        _close(z, expected)
 
 
 if __name__ == "__main__":

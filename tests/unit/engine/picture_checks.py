@@ -8,8 +8,10 @@ from __future__ import annotations
 import torch
 import torch.nn.functional as F
 from flashvsr_engine.kernels.enlarge import enlarge_reference
+from flashvsr_engine.kernels.interleave import interleave_reference
 from flashvsr_engine.kernels.pack import pack_reference
 from flashvsr_engine.kernels.triton_enlarge import enlarge
+from flashvsr_engine.kernels.triton_interleave import interleave
 from flashvsr_engine.kernels.triton_pack import pack
 from flashvsr_engine.kernels.triton_rgb import conv_rgb, rgb_kernel
 
@@ -22,6 +24,7 @@ def check(device: str) -> None:
     for dtype in (torch.float32, half):
         _colours(dtype, device)
         _bytes(dtype, device)
+        _turns(dtype, device)
 
 
 def _colours(dtype: torch.dtype, device: str) -> None:
@@ -46,14 +49,25 @@ def _bytes(dtype: torch.dtype, device: str) -> None:
     assert (difference > 0).float().mean() < 1e-3
 
 
+def _turns(dtype: torch.dtype, device: str) -> None:
+    parts = [torch.randn(3, 8, 17, 33, device=device).to(dtype, memory_format=torch.channels_last) for _ in range(2)]
+    for slope in (None, 0.0, 0.25):
+        expected = interleave_reference(parts, slope)
+        found = torch.full_like(expected, torch.nan)
+        interleave(*parts, found, slope)
+        assert torch.equal(found, expected)
+
+
 def _sizes(device: str) -> None:
-    frames = torch.randint(0, 256, (2, 5, 21, 3), dtype=torch.uint8, device=device)
-    for scale, padded in ((4, (20, 90)), (3, (23, 63)), (2, (37, 384))):
-        size = (5 * scale, 21 * scale)
-        expected = enlarge_reference(frames, size, padded)
-        found = torch.full(expected.shape, torch.nan, device=device)
-        enlarge(frames, size, found)
-        torch.testing.assert_close(found, expected, rtol=0, atol=2e-6)
+    coarse = torch.randint(0, 256, (2, 5, 21, 3), dtype=torch.uint8, device=device)
+    fine = torch.randint(0, 65536, (2, 5, 21, 3), device=device).to(torch.uint16)
+    for frames in (coarse, fine):
+        for scale, padded in ((4, (20, 90)), (3, (23, 63)), (2, (37, 384))):
+            size = (5 * scale, 21 * scale)
+            expected = enlarge_reference(frames, size, padded)
+            found = torch.full(expected.shape, torch.nan, device=device)
+            enlarge(frames, size, found)
+            torch.testing.assert_close(found, expected, rtol=0, atol=2e-6)
 
 
 if __name__ == "__main__":

@@ -37,7 +37,7 @@ def test_nothing_chosen_is_the_engines_default() -> None:
 
 def test_every_option_of_the_engine_is_a_knob() -> None:
     names = {name for knob in KNOBS for name in (knob.name, knob.alias)}
-    special = {"attention", "topk_ratio", "block_kv", "backend"}
+    special = {"attention", "topk_ratio", "block_kv", "backend", "cuda_graphs"}
     assert {field.name for config in (EngineConfig, AttentionConfig) for field in fields(config)} - special <= names
 
 

@@ -33,6 +33,11 @@ def test_noise_depends_on_its_place_alone() -> None:
     assert not torch.equal(whole, CounterNoise(3 + 2**40).latents(0, 8, 12, 20, CPU))
 
 
+def test_a_stream_from_mid_film_sees_the_films_noise() -> None:
+    film = CounterNoise(3).latents(6, 4, 12, 20, CPU)
+    assert torch.equal(CounterNoise(3, first_latent=6).latents(0, 4, 12, 20, CPU), film)
+
+
 def test_noise_is_standard_normal() -> None:
     noise = CounterNoise(0).latents(10**6, 6, 96, 160, CPU)
     assert noise.shape == (1, 16, 6, 96, 160)

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from flashvsr_engine import ConfigError, FlashVSREngine, Session
+from flashvsr_engine.feed import Feed
 from flashvsr_engine.footprint import CPU_OVERHEAD, Footprint, LiveBytes
 from flashvsr_engine.geometry import Geometry
 from flashvsr_engine.memory import format_bytes, parse_bytes
@@ -32,7 +33,7 @@ EXACT = [rung for rung in LADDER if rung.exact and not rung.needs_device]
 def session(engine: FlashVSREngine, width: int, height: int, steps: Steps) -> Session:
     geometry = Geometry(width, height, engine.config.scale)
     stream = engine._streams.stream(geometry, steps, CounterNoise(0), "float")
-    return Session(stream, engine._streams.state(stream), "")
+    return Session(Feed(stream, engine._streams.state(stream), None), "")
 
 
 def measured(engine: FlashVSREngine, frames: Video, steps: Steps) -> tuple[int, Video]:
@@ -40,7 +41,7 @@ def measured(engine: FlashVSREngine, frames: Video, steps: Steps) -> tuple[int, 
     _, height, width, _ = frames.shape
     stream = session(engine, width, height, steps)
     live = LiveBytes()
-    live.know([*stream._stream.tensors(), *stream.state.kv.tensors()])
+    live.know([*stream.feed.stream.tensors(), *stream.state.kv.tensors()])
     live.add(engine._planner._weights() + stream.state.kv.device_bytes)
     made = []
     for part in (frames[:25], frames[25:33], frames[33:]):

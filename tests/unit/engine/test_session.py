@@ -78,6 +78,16 @@ def test_any_size_comes_out_whole(engine: FlashVSREngine, width: int, height: in
     assert out.shape == (2, scale * height, scale * width, 3)
 
 
+def test_a_session_from_mid_film_has_the_films_noise(engine: FlashVSREngine) -> None:
+    """The same frames at another place of a film come out otherwise; at place 0 as ever."""
+    frames = video(30)
+    there = engine.open(32, 24, first_frame=16).feed.stream.noise.latents(0, 6, 8, 8, torch.device("cpu"))
+    film = engine.open(32, 24).feed.stream.noise.latents(4, 6, 8, 8, torch.device("cpu"))
+    assert torch.equal(there, film)
+    assert np.array_equal(run(engine, frames, [], first_frame=0), run(engine, frames, []))
+    assert not np.array_equal(run(engine, frames, [], first_frame=16), run(engine, frames, []))
+
+
 def test_interleaved_sessions_equal_each_alone(engine: FlashVSREngine) -> None:
     """A landscape and a portrait stream of equal area, and one of another seed, bit for bit."""
     inputs = [video(41, 24, 96, seed=1), video(41, 96, 24, seed=2), video(41, 24, 96, seed=1)]
@@ -213,9 +223,28 @@ def test_a_fault_inside_a_chunk_ends_the_session(engine: FlashVSREngine) -> None
         session.push(video(1))
 
 
-@pytest.mark.parametrize("options", [{"width": 8}, {"scale": 5}, {"seed": -1}, {"output": "png"}])
+@pytest.mark.parametrize("options", [{"width": 8}, {"scale": 5}, {"seed": -1}, {"output": "png"}, {"first_frame": 12}])
 def test_wrong_options_are_refused_at_open(engine: FlashVSREngine, options: dict[str, Any]) -> None:
     with pytest.raises(ConfigError) as raised:
         engine.open(**({"width": 32, "height": 24} | options))
     assert isinstance(raised.value, ValueError)
     assert isinstance(raised.value, EngineError)
+
+
+def test_sixteen_bits_go_through(engine: FlashVSREngine) -> None:
+    frames = video(30)
+    exact = run(engine, frames, [], output="float")
+    fine = run(engine, frames.astype(np.uint16) * 257, [], output="uint16")
+    assert fine.dtype == np.uint16
+    expected = np.clip(np.round((exact + 1) * 32767.5), 0, 65535)
+    assert np.abs(fine.astype(float) - expected).max() <= 1
+    halfway = run(engine, frames.astype(np.uint16) * 257 + 128, [], output="uint16")
+    assert not np.array_equal(halfway, fine), "what lies between two steps of 8 bits is seen"
+
+
+def test_a_stream_is_of_one_type(engine: FlashVSREngine) -> None:
+    session = engine.open(32, 24)
+    session.push(video(2).astype(np.uint16))
+    with pytest.raises(FrameError, match=r"uint8; this stream began with torch\.uint16"):
+        session.push(video(2))
+    assert session.frames_in == 2

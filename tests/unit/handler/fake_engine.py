@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 from flashvsr_engine.errors import ConfigError, OutOfMemoryError
-from flashvsr_handler.protocols import Pictures
+from flashvsr_handler.protocols import Output, Pictures
 
 FIRST_CHUNK, CHUNK, LOOK_AHEAD = 25, 8, 4
 
@@ -32,6 +32,7 @@ class FakeSession:
     frames_in: int = 0
     frames_out: int = 0
     closed: bool = False
+    output: Output = "uint8"
 
     def push(self, frames: Pictures) -> Pictures:
         assert not self.closed
@@ -60,7 +61,7 @@ class FakeSession:
         given, self.waiting = self.waiting[:count], self.waiting[count:]
         self.frames_out += count
         width, height = self.size
-        frames = np.array(given, np.uint8).reshape(count, height, width, 3)
+        frames = np.array(given, self.output).reshape(count, height, width, 3)
         return frames.repeat(self.scale, 1).repeat(self.scale, 2)
 
 
@@ -75,6 +76,7 @@ class FakeEngine:
     name: str = "fake 1.1"
     sessions: list[FakeSession] = field(default_factory=list)
     full: bool = False
+    first_frames: list[int] = field(default_factory=list)
 
     def plan(self, width: int, height: int, scale: int | None = None) -> FakePlan:
         scale = 4 if scale is None else scale
@@ -82,10 +84,20 @@ class FakeEngine:
             raise ConfigError(f"{width}x{height} at scale {scale} is not allowed.")
         return FakePlan(width * scale, height * scale)
 
-    def open(self, width: int, height: int, scale: int | None = None, seed: int | None = None) -> FakeSession:
+    def open(
+        self,
+        width: int,
+        height: int,
+        scale: int | None = None,
+        seed: int | None = None,
+        *,
+        output: Output = "uint8",
+        first_frame: int = 0,
+    ) -> FakeSession:
         if self.full:
             raise OutOfMemoryError("the device is full")
-        session = FakeSession(4 if scale is None else scale, seed, (width, height))
+        self.first_frames.append(first_frame)
+        session = FakeSession(4 if scale is None else scale, seed, (width, height), output=output)
         self.sessions.append(session)
         return session
 

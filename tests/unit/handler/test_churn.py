@@ -10,4 +10,4 @@ def test_hundreds_of_sessions_leave_nothing_behind() -> None:
     assert outcome.opened >= 400
     assert min(outcome.closed, outcome.expired, outcome.lost, outcome.busy) > 0
     assert (outcome.left_bytes, outcome.left_threads, outcome.left_descriptors) == (0, 0, 0)
-    assert outcome.grown_mb < 20
+    assert outcome.grown_mb < 50

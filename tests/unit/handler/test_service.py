@@ -109,6 +109,12 @@ def test_every_frame_comes_out_once_in_order(sizes: list[int]) -> None:
     assert caller.balance()
 
 
+def test_a_sessions_place_in_its_film_reaches_the_engine_and_is_confirmed() -> None:
+    caller = Caller()
+    assert [caller.open().opened.first_frame, caller.open(first_frame=24).opened.first_frame] == [0, 24]
+    assert caller.engine.first_frames == [0, 24]
+
+
 def test_opened_says_what_a_client_needs() -> None:
     caller = Caller(max_chunk_frames=50)
     response = caller.open(seed=7)
@@ -458,3 +464,17 @@ def test_a_file_of_tokens_that_cannot_be_meant_is_refused(tmp_path: Path, text: 
     (tmp_path / "tokens").write_text(text)
     with pytest.raises(SettingsError, match="auth_file"):
         Tokens(str(tmp_path / "tokens"))
+
+
+def test_a_session_of_sixteen_bits_takes_and_gives_them_alone() -> None:
+    caller = Caller()
+    session = caller.open(output_format=pb.PIXEL_FORMAT_RGB48LE).session_id
+    frames = np.random.default_rng(0).integers(0, 65536, (30, SIZE[1], SIZE[0], 3), np.uint16)
+    deep = pb.StreamRequest(session_id=session, frames=wire.encode(frames, pb.PIXEL_FORMAT_RGB48LE))
+    shallow = pb.StreamRequest(session_id=session, frames=wire.encode(pictures(2)))
+    assert code(caller.ask(shallow)) == pb.ERROR_CODE_INVALID_REQUEST
+    answers = [*caller.ask(deep), *caller.flush(session, 1)]
+    messages = [response.frames for response in answers if response.HasField("frames")]
+    assert {message.pixel_format for message in messages} == {pb.PIXEL_FORMAT_RGB48LE}
+    np.testing.assert_array_equal(np.concatenate([wire.decode(one) for one in messages]), enlarged(frames))
+    assert code(caller.ask(pb.StreamRequest(session_id=caller.open().session_id, frames=deep.frames)))

@@ -152,3 +152,21 @@ def test_any_bytes_give_a_message_or_a_wire_error(data: bytes) -> None:
 def test_arrays_that_cannot_be_sent_are_named(frames: Any, first: int, text: str) -> None:
     with pytest.raises(wire.WireError, match=text):
         wire.encode(frames, first_frame=first)
+
+
+@given(SIZES.flatmap(lambda shape: arrays(np.uint16, shape)))
+def test_sixteen_bits_round_trip_is_exact_and_little_endian(frames: npt.NDArray[np.uint16]) -> None:
+    sent = wire.encode(frames, pb.PIXEL_FORMAT_RGB48LE)
+    assert sent.planes[0] == b"".join(int(value).to_bytes(2, "little") for value in frames.flat)
+    received = wire.decode(wire.parse(pb.Frames, sent.SerializeToString()))
+    assert received.dtype == np.uint16
+    np.testing.assert_array_equal(received, frames)
+
+
+@pytest.mark.parametrize(
+    ("sample", "pixel_format", "wanted"),
+    [(np.uint8, pb.PIXEL_FORMAT_RGB48LE, "uint16"), (np.uint16, pb.PIXEL_FORMAT_RGB24, "uint8")],
+)
+def test_frames_of_the_other_width_are_refused(sample: type, pixel_format: pb.PixelFormat, wanted: str) -> None:
+    with pytest.raises(wire.WireError, match=f"give {wanted}"):
+        wire.encode(np.zeros((1, 2, 2, 3), sample), pixel_format)
