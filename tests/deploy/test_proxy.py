@@ -101,10 +101,12 @@ def test_a_node_that_drains_gets_no_new_sessions_and_keeps_its_own(nodes: list[S
 
 def test_only_the_inference_service_passes(nodes: list[Server], tmp_path: Path) -> None:
     with proxy(tmp_path, [nodes[0].address]) as address, grpc.insecure_channel(address) as channel:
-        models = channel.unary_unary("/org.pytorch.serve.grpc.management.ManagementAPIsService/ListModels")
+        models = channel.unary_unary(
+            "/org.pytorch.serve.grpc.management.ManagementAPIsService/ListModels", bytes, bytes
+        )
         with pytest.raises(grpc.RpcError) as refused:
             models(b"", timeout=10)
-        assert refused.value.code() is grpc.StatusCode.UNIMPLEMENTED  # type: ignore[attr-defined]
+        assert refused.value.code() is grpc.StatusCode.UNIMPLEMENTED
 
 
 def test_mutual_tls(nodes: list[Server], tmp_path: Path) -> None:

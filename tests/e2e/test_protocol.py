@@ -73,7 +73,7 @@ def test_the_json_of_the_page_upscales_on_the_direct_plane(server: Server) -> No
     def ask(*requests: dict[str, object]) -> list[dict[str, object]]:
         messages = [json_format.ParseDict(request, pb.StreamRequest()).SerializeToString() for request in requests]
         with grpc.insecure_channel(f"127.0.0.1:{pong.direct_port}") as channel:
-            answers = channel.stream_stream("/flashvsr.v1.Upscaler/Upscale")(iter(messages), timeout=60)
+            answers = channel.stream_stream("/flashvsr.v1.Upscaler/Upscale", bytes, bytes)(iter(messages), timeout=60)
             return [json_format.MessageToDict(pb.StreamResponse.FromString(answer)) for answer in answers]
 
     (opened,) = ask(opening)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from flashvsr_handler.model import LoadedModel
-from flashvsr_handler.protocols import Pictures
+from flashvsr_handler.protocols import Output, Pictures
 from flashvsr_handler.settings import Settings
 
 from bench.waiting import WaitingEngine, WaitingSession, load
@@ -31,7 +31,16 @@ class BreakingSession(WaitingSession):
 class BreakingEngine(WaitingEngine):
     """Opens such sessions."""
 
-    def open(self, width: int, height: int, scale: int | None = None, seed: int | None = None) -> BreakingSession:
+    def open(
+        self,
+        width: int,
+        height: int,
+        scale: int | None = None,
+        seed: int | None = None,
+        *,
+        output: Output = "uint8",
+        first_frame: int = 0,
+    ) -> BreakingSession:
         return BreakingSession(self.plan(width, height, scale), self.fps, seed or 0)
 
 

@@ -42,7 +42,7 @@ def test_the_protoset_resolves_by_itself(tmp_path: Path) -> None:
     files = descriptor_pb2.FileDescriptorSet.FromString(path.read_bytes())
     pool = descriptor_pool.DescriptorPool()
     for file in files.file:  # in order of their imports; a missing one raises
-        pool.Add(file)  # type: ignore[no-untyped-call]
-    service = pool.FindServiceByName("org.pytorch.serve.grpc.inference.InferenceAPIsService")  # type: ignore[no-untyped-call]
+        pool.Add(file)
+    service = pool.FindServiceByName("org.pytorch.serve.grpc.inference.InferenceAPIsService")
     assert service.methods_by_name["StreamPredictions"].server_streaming
-    assert pool.FindServiceByName("flashvsr.v1.Upscaler")  # type: ignore[no-untyped-call]
+    assert pool.FindServiceByName("flashvsr.v1.Upscaler")
