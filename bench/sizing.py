@@ -38,7 +38,7 @@ def planner(kv_ratio: float, device: str = "cuda") -> FlashVSREngine:
     made.projector.prepare()
     assert made.tcdecoder is not None
     made.tcdecoder.to(memory_format=torch.channels_last).prepare()
-    config = EngineConfig(device=device, precision="bf16", memory_limit=None)
+    config = EngineConfig(device=device, precision="bf16", memory_limit=None, cuda_graphs=False)
     config = replace(config, attention=replace(config.attention, kv_ratio=kv_ratio))
     return FlashVSREngine(config, made, torch.device(device), dtype)
 
