@@ -1,6 +1,6 @@
 """Sessions that a GPU carries, by resolution: from plans for weights of the published sizes. Needs no GPU.
 
-    python -m bench.sizing
+    python -m bench.sizing [--write]
 
 Sessions are those that the server admits by bytes: the sum of all states and the largest chunk's work, weights counted,
 within 80 % of the card (state_bytes_budget's default). How many of them it serves in time is another question.
@@ -8,8 +8,11 @@ within 80 % of the card (state_bytes_budget's default). How many of them it serv
 
 from __future__ import annotations
 
+import argparse
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Final
 from unittest.mock import patch
 
@@ -20,6 +23,7 @@ from flashvsr_handler.model import SHARE_OF_FREE
 
 from bench.published import network
 
+PAGE: Final = Path(__file__).parents[1] / "docs" / "operations.md"
 GIB: Final = 1 << 30
 CARDS: Final = (24, 48, 80, 141)
 """Memory of usual cards, GiB."""
@@ -75,6 +79,17 @@ def table() -> Iterator[str]:
             yield row(plan, kv_ratio)
 
 
+def main() -> None:
+    """Print the table, or put it in place of the one in docs/operations.md."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--write", action="store_true", help="into docs/operations.md")
+    made = "\n".join(table()) + "\n"
+    if not parser.parse_args().write:
+        print(made, end="")
+        return
+    old = re.compile(r"^\| input \| output \| kv_ratio .*?\n(?!\|)", re.MULTILINE | re.DOTALL)
+    PAGE.write_text(old.sub(made, PAGE.read_text()))
+
+
 if __name__ == "__main__":
-    for line in table():
-        print(line)
+    main()

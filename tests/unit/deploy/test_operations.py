@@ -42,7 +42,7 @@ def test_settings_that_are_named_exist() -> None:
 def test_a_row_of_the_sizing_is_what_the_plan_says(kv_ratio: float) -> None:
     plan = next(plan for plan in sizing.plans(kv_ratio, sizing.SIZES[:1]))
     row = sizing.row(plan, kv_ratio)
-    assert row in TEXT
+    assert row in TEXT, "run: python -m bench.sizing --write"
     used = [int(cell) for cell in row.strip("| ").split(" | ")[-len(sizing.CARDS) :]]
     work = plan.peak_bytes - plan.state_bytes
     for card, count in zip(sizing.CARDS, used, strict=True):
