@@ -2,7 +2,8 @@
 
     python -m bench.planes --size 352x192 --fps 60 --sessions 1,4
 
-starts flashvsr-serve with ``bench.waiting``, drives it over TorchServe and over the direct plane with YUV420P both
+starts flashvsr-serve with ``bench.waiting`` or another ``--factory`` (``bench.served:load`` has the published sizes;
+``--fps`` is then what ``bench.engine`` measured), drives it over TorchServe and over the direct plane with YUV420P both
 ways, and prints frames per second, the share of the engine's own, the mean milliseconds per chunk of 8 in each stage,
 and the processor's milliseconds per frame in each process, which other work on the machine does not change much.
 The load is made by one thread a session that reads planes and does not decode them; it runs on the same machine.
@@ -55,10 +56,11 @@ def main() -> None:
     parser.add_argument("--chunks", type=int, default=60, help="of 8 frames, in all sessions together")
     parser.add_argument("--format", default="yuv420p", choices=("yuv420p", "rgb24"))
     parser.add_argument("--planes", default="torchserve,direct")
+    parser.add_argument("--factory", default=FACTORY, help="of the engine, module:function")
     options = parser.parse_args()
     width, height = (int(side) for side in options.size.split("x"))
     pixels = pb.PIXEL_FORMAT_YUV420P if options.format == "yuv420p" else pb.PIXEL_FORMAT_RGB24
-    os.environ |= {"FLASHVSR_ENGINE_FACTORY": FACTORY, "WAITING_FPS": str(options.fps)}
+    os.environ |= {"FLASHVSR_ENGINE_FACTORY": options.factory, "WAITING_FPS": str(options.fps)}
     head = f"size out | plane | sessions | fps | of {options.fps:g} | first frame s"
     columns = [*(f"{stage} ms" for stage in STAGES), *(f"{name} CPU ms" for name in PROCESSES), "commit"]
     print(f"| {head} | " + " | ".join(columns) + " |\n" + "| --- " * (6 + len(columns)) + "|")

@@ -25,7 +25,7 @@ from flashvsr_engine.devices import keep_freed_memory
 from bench.engine import commit, device_name
 
 SCALE = 4
-Pictures = npt.NDArray[np.uint8]
+Pictures = npt.NDArray[np.uint8 | np.uint16]
 
 
 def main() -> None:

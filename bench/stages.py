@@ -1,6 +1,7 @@
 """Where a chunk's time goes, by torch's profiler: ranges around the parts, and kernels' names within them.
 
-Opt-in, since profiling slows a run down; compare the shares, and the sum with the time of a run without it.
+Opt-in, since profiling slows a run down; compare the shares, and the sum with the time of a run without it. What is
+taken by ranges (all but linears and copies) includes the gaps in which a device waits for its host.
 """
 
 from __future__ import annotations
@@ -66,7 +67,9 @@ def stages(engine: FlashVSREngine, push: Callable[[], object], chunks: int) -> d
                 torch.cuda.synchronize()
     averages = profiler.key_averages()
     spent = {a.key: (a.device_time_total if cuda else a.cpu_time_total) / 1000 / chunks for a in averages}
-    own = {a.key: (a.self_device_time_total if cuda else a.self_cpu_time_total) / 1000 / chunks for a in averages}
+    # On a GPU kernels alone: an operator has its kernels' time as well.
+    kernels = [a for a in averages if str(a.device_type).endswith("CUDA") is cuda]
+    own = {a.key: (a.self_device_time_total if cuda else a.self_cpu_time_total) / 1000 / chunks for a in kernels}
     return _table(spent, own)
 
 

@@ -31,6 +31,7 @@ class WaitingPlan:
     look_ahead: int = LOOK_AHEAD
     state_bytes: int = STATE_BYTES
     peak_bytes: int = STATE_BYTES + WORK_BYTES
+    graph_bytes: int = 0
 
 
 @dataclass

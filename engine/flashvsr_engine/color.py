@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from flashvsr_engine.config import ColorFix
+from flashvsr_engine.kernels.planes import variance_mean
 
 VARIANCE_FLOOR = 1e-5
 WAVELET_LEVELS = 5
@@ -38,7 +39,7 @@ def wavelet(y: Tensor, lq: Tensor) -> Tensor:
 
 
 def _statistics(x: Tensor) -> tuple[Tensor, Tensor]:
-    variance, mean = torch.var_mean(x, dim=(2, 3), correction=0)
+    variance, mean = variance_mean(x)
     return (variance + VARIANCE_FLOOR).sqrt(), mean
 
 

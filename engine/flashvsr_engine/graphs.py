@@ -19,14 +19,10 @@ from torch import Tensor
 from flashvsr_engine.frames import empty_output
 from flashvsr_engine.model import Place
 from flashvsr_engine.noise import CounterNoise
-from flashvsr_engine.plan import Plan
 from flashvsr_engine.schedule import CHUNK, Chunk
 from flashvsr_engine.state import StreamState
-from flashvsr_engine.steps import Steps
 from flashvsr_engine.stream import Stream
 
-MAX_WORK = 4 << 30
-"""Bytes. What a chunk works in beyond that takes the device longer than the host, and would be held twice."""
 MAX_PLACES = 8
 """Longer rings would need as many graphs, each of which takes a chunk's time to record."""
 FIRST_RECORDED = 4
@@ -49,17 +45,12 @@ class Compute(Protocol):
         """Output frames; replaces tensors of the states. See `chunk.compute`."""
 
 
-def suits_graphs(stream: Stream, state: StreamState, plan: Plan) -> bool:
-    """Whether a stream's chunks can be recorded, are worth it, and there is room to do so."""
-    work = plan.peak_bytes - plan.weight_bytes - plan.state_bytes
+def recordable(stream: Stream, state: StreamState) -> bool:
+    """Whether a stream's chunks can be recorded, provided that its plan has room for it."""
     return (
-        stream.device.type == "cuda"
-        and isinstance(stream.noise, CounterNoise)
-        and stream.steps == Steps(decode_latents=stream.steps.decode_latents)
+        isinstance(stream.noise, CounterNoise)
         and stream.attention.backend in RECORDABLE
         and state.kv.spec.capacity <= MAX_PLACES
-        and work <= MAX_WORK
-        and (plan.limit_bytes is None or plan.peak_bytes + work <= plan.limit_bytes)
     )
 
 
@@ -119,8 +110,9 @@ class ChunkGraphs:
 
     def clear(self) -> None:
         """Forget what is recorded; its memory goes back."""
-        self._graphs.clear()
-        self._pool.settle()
+        if self._graphs:
+            self._graphs.clear()
+            self._pool.settle()
 
     @torch.inference_mode()
     def _record(self, key: tuple[int, ...], states: Sequence[StreamState]) -> torch.cuda.CUDAGraph:

@@ -15,6 +15,9 @@ from flashvsr_engine.steps import LADDER, Rung, Steps
 
 Measure = Callable[[Steps], Footprint]
 
+MAX_GRAPH_WORK = 4 << 30
+"""Bytes. What a chunk works in beyond that takes the device longer than the host, and recorded it is held twice."""
+
 
 @dataclass(frozen=True, slots=True)
 class PlannedRung:
@@ -33,6 +36,7 @@ class Plan:
     first_chunk: frames wanted before the first output; chunk: frames for each later one; look_ahead: by how many
     frames output trails input. state_bytes: what the session holds on the device between calls; host_bytes: what of
     it lies in host memory. peak_bytes: memory of the device in use at most, weights included; weight_bytes: theirs.
+    graph_bytes: what recorded chunks of all streams may hold beside that, 0 where none are recorded.
     limit_bytes: the budget, if there is one. steps: how the work is divided; ladder: what else was considered.
     local_range: the one in force. tiles: how many the DiT works in.
     """
@@ -53,6 +57,7 @@ class Plan:
     host_bytes: int
     peak_bytes: int
     weight_bytes: int
+    graph_bytes: int
     limit_bytes: int | None
     steps: Steps
     ladder: tuple[PlannedRung, ...]
@@ -122,9 +127,18 @@ def largest_batch(steps: Steps, tiles: int, fits: Callable[[Steps], bool]) -> St
 
 
 def make_plan(
-    geometry: Geometry, choice: Choice, local_range: int, tiles: int, weight_bytes: int, limit: int | None
+    geometry: Geometry,
+    choice: Choice,
+    local_range: int,
+    tiles: int,
+    weight_bytes: int,
+    limit: int | None,
+    records: bool,
 ) -> Plan:
-    """Put a plan together."""
+    """Put a plan together. records: whether chunks are to be recorded as CUDA graphs, where that is worth it."""
+    work = choice.footprint.peak - weight_bytes - choice.footprint.state
+    worth = records and choice.steps.plain and work <= MAX_GRAPH_WORK
+    fits = limit is None or choice.footprint.peak + work <= limit
     return Plan(
         width=geometry.width,
         height=geometry.height,
@@ -142,6 +156,7 @@ def make_plan(
         host_bytes=choice.footprint.host,
         peak_bytes=choice.footprint.peak,
         weight_bytes=weight_bytes,
+        graph_bytes=work if worth and fits else 0,
         limit_bytes=limit,
         steps=choice.steps,
         ladder=choice.ladder,

@@ -42,7 +42,8 @@ class Planner:
         tiles = len(tile_grid(geometry, choice.steps))
         if tiles > 1 and streams.config.adaptive_batch_size:
             choice = self._batched(geometry, choice, tiles, limit)
-        return make_plan(geometry, choice, streams.local_range, tiles, self._weights(), limit)
+        records = streams.pool is not None
+        return make_plan(geometry, choice, streams.local_range, tiles, self._weights(), limit, records)
 
     def _limit(self) -> int | None:
         """Bytes that weights and stream may take; "auto" is what is free, and what the weights take already."""

@@ -7,13 +7,12 @@ than 0.05 dB (bench/RESULTS.md).
 
 from __future__ import annotations
 
-import torch
-import torch.nn.functional as F
 from torch import Tensor
 
+from flashvsr_engine.kernels.planes import clamp_by_cell, largest_around
+
 STRIDE = 4
-REACH = 2
-"""Of the neighbourhood, in steps of STRIDE pixels to each side."""
+"""The neighbourhood is five by five pixels, each STRIDE from the next."""
 FLOOR = 0.2
 SHARE = 0.4
 """The overshoot that is allowed, in [-1, 1]: FLOOR and this share of the neighbourhood's range."""
@@ -22,12 +21,6 @@ SHARE = 0.4
 def add_residual(guide: Tensor, residual: Tensor) -> Tensor:
     """guide + residual, bounded; all (frames, 3, H, W), the guide in [-1, 1]."""
     coarse = guide[..., ::STRIDE, ::STRIDE]
-    high, low = _largest(coarse), -_largest(-coarse)
+    high, low = largest_around(coarse), -largest_around(-coarse)
     slack = FLOOR + SHARE * (high - low)
-    size = (guide.shape[-2], guide.shape[-1])
-    above, below = (F.interpolate(bound, size=size, mode="nearest") for bound in (high + slack, low - slack))
-    return torch.clamp(guide + residual, below, above)
-
-
-def _largest(x: Tensor) -> Tensor:
-    return F.max_pool2d(x, 2 * REACH + 1, stride=1, padding=REACH)
+    return clamp_by_cell(guide + residual, low - slack, high + slack)

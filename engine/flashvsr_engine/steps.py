@@ -33,6 +33,11 @@ class Steps:
     tile_overlap: int = 24
     tile_batch: int = 1
 
+    @property
+    def plain(self) -> bool:
+        """Whether nothing is divided but the decoder's latents."""
+        return self == Steps(decode_latents=self.decode_latents)
+
 
 @dataclass(frozen=True, slots=True)
 class Rung:

@@ -16,7 +16,7 @@ from flashvsr_engine.feed import Feed
 from flashvsr_engine.footprint import META, Counted, LiveBytes
 from flashvsr_engine.frames import Output
 from flashvsr_engine.geometry import BLOCK_PIXELS, Geometry
-from flashvsr_engine.graphs import ChunkGraphs, GraphPool, suits_graphs
+from flashvsr_engine.graphs import ChunkGraphs, GraphPool, recordable
 from flashvsr_engine.kernels import BlockGrid, SparseAttention
 from flashvsr_engine.kvcache import KVCache, KVSpec
 from flashvsr_engine.model import Conditioning, DiT
@@ -73,7 +73,7 @@ class Streams:
     def feed(self, stream: Stream, state: StreamState, plan: Plan) -> Feed:
         """A stream with its state, ready for frames."""
         graphs = None
-        if self.pool is not None and suits_graphs(stream, state, plan):
+        if self.pool is not None and plan.graph_bytes and recordable(stream, state):
             graphs = ChunkGraphs([stream], self.pool, compute_each)
         return Feed(stream, state, graphs)
 

@@ -19,7 +19,6 @@ from flashvsr_engine.kvwindow import ChunkWindows, JointWindows
 from flashvsr_engine.model import Place, ProjectorMemory, Rotation
 from flashvsr_engine.schedule import Chunk
 from flashvsr_engine.state import StreamState
-from flashvsr_engine.steps import Steps
 from flashvsr_engine.stream import Stream
 
 
@@ -28,8 +27,8 @@ def shape(stream: Stream, state: StreamState) -> object | None:
 
     The first chunks are long, and windows that are still being filled differ in length.
     """
-    plain = stream.steps == Steps(decode_latents=stream.steps.decode_latents) and stream.network.vae is None
-    if not plain or not state.chunks or state.kv.used < state.kv.spec.capacity:
+    joinable = stream.steps.plain and stream.network.vae is None
+    if not joinable or not state.chunks or state.kv.used < state.kv.spec.capacity:
         return None
     return (stream.geometry, stream.output, stream.steps)
 

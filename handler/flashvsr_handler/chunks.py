@@ -9,7 +9,7 @@ from functools import partial
 
 from flashvsr_proto.v1 import stream_pb2 as pb
 
-from flashvsr_handler import streaming
+from flashvsr_handler import logs, streaming
 from flashvsr_handler.errors import InvalidRequest, SessionLost, TooLarge
 from flashvsr_handler.incoming import Incoming
 from flashvsr_handler.metrics import Metric, Recorder
@@ -18,6 +18,7 @@ from flashvsr_handler.protocols import Pictures
 from flashvsr_handler.sessions import SessionStore
 from flashvsr_handler.stored import Answer, End, StoredSession
 from flashvsr_handler.streaming import Stopwatch
+from flashvsr_handler.tracing import Trace
 
 Part = Callable[[], Iterator[pb.StreamResponse]]
 """Makes some messages of an answer: frames are encoded when they are sent, which may be in another thread than the
@@ -28,11 +29,14 @@ Parts = Iterator[Part]
 class ChunkRunner:
     """Answers `frames`, `flush` and `clip` from the sessions of a store: `accepted`, `frames` ..., `done`."""
 
-    def __init__(self, store: SessionStore, parking: Parking, metrics: Recorder, target_bytes: int) -> None:
+    def __init__(
+        self, store: SessionStore, parking: Parking, metrics: Recorder, target_bytes: int, trace: Trace
+    ) -> None:
         self._store = store
         self._parking = parking
         self._metrics = metrics
         self._target_bytes = target_bytes
+        self._trace = trace
         self.warm = False
         self.device_lost = False
 
@@ -103,7 +107,7 @@ class ChunkRunner:
             session.remember(Answer(chunk_index, tuple(kept), taken, first))
         self._metrics.record(Metric.FRAMES_IN, count)
         self._metrics.record(Metric.FRAMES_OUT, made)
-        yield partial(self._done, made, taken, first + made, watch, started)
+        yield partial(self._done, session, made, taken, first + made, watch, started)
 
     def _outputs(
         self, session: StoredSession, frames: Pictures | None, watch: Stopwatch, last: bool
@@ -123,7 +127,7 @@ class ChunkRunner:
         for output in answer.outputs:
             yield partial(self._packed, session, output, number, watch)
             number += len(output)
-        yield partial(self._done, answer.frames, answer.taken, number, watch, started)
+        yield partial(self._done, session, answer.frames, answer.taken, number, watch, started)
 
     def _packed(
         self, session: StoredSession, output: Pictures, first: int, watch: Stopwatch
@@ -133,13 +137,16 @@ class ChunkRunner:
         return streaming.packed(output, session.admission.opening, first, self._target_bytes, watch)
 
     def _done(
-        self, frames: int, frames_in: int, frames_out: int, watch: Stopwatch, started: float
+        self, session: StoredSession, frames: int, frames_in: int, frames_out: int, watch: Stopwatch, started: float
     ) -> Iterator[pb.StreamResponse]:
         """End an answer, once all before it is sent."""
-        self._metrics.record(Metric.CHUNK_SECONDS, time.perf_counter() - started)
+        seconds = time.perf_counter() - started
+        stages = {stage: getattr(watch, stage) for stage in ("decode", "engine", "encode", "send")}
+        self._metrics.record(Metric.CHUNK_SECONDS, seconds)
         self._metrics.record(Metric.QUEUE_SECONDS, watch.queue)
-        for stage in ("decode", "engine", "encode", "send"):
-            self._metrics.record(Metric.STAGE_SECONDS, getattr(watch, stage), stage)
+        for stage, took in stages.items():
+            self._metrics.record(Metric.STAGE_SECONDS, took, stage)
+        self._trace(session.id[: logs.SHOWN], seconds, {"frames": frames, "queue": watch.queue, **stages})
         done = pb.Done(frames=frames, frames_in=frames_in, frames_out=frames_out)
         yield pb.StreamResponse(done=done, timings=watch.timings())
 

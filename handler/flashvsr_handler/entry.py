@@ -22,6 +22,7 @@ from flashvsr_handler.pipeline import overlapped
 from flashvsr_handler.reports import Reports
 from flashvsr_handler.service import Service
 from flashvsr_handler.settings import Settings, SettingsError
+from flashvsr_handler.tracing import tracer
 
 HTTP_BODY: Final = "body"
 """Where TorchServe puts the body of an HTTP request."""
@@ -50,7 +51,12 @@ class FlashVSRHandler:
             try:
                 loaded = model.load(settings, context.system_properties.get("gpu_id"))
                 service = Service(
-                    loaded.engine, loaded.device, loaded.budget_bytes, settings, park_bytes=loaded.park_bytes
+                    loaded.engine,
+                    loaded.device,
+                    loaded.budget_bytes,
+                    settings,
+                    park_bytes=loaded.park_bytes,
+                    trace=tracer(os.environ),
                 )
                 plane = DirectPlane(service, settings) if settings.direct_port >= 0 else None
                 service.direct_port = plane.port if plane is not None else 0

@@ -43,6 +43,7 @@ class Housekeeper:
     def __init__(self, leave: Callable[[int], None] = os._exit) -> None:
         self._leave = leave
         self._ward: Ward | None = None
+        self._cleaner = threading.Thread()
 
     def start(self) -> None:
         """Begin, while the model loads: a worker whose TorchServe is gone would not notice."""
@@ -67,8 +68,9 @@ class Housekeeper:
         for metric, level in {**ward.service.levels(), **ward.gauge()}.items():
             ward.service.metrics.record(metric, level)
         ward.publish(ward.service.metrics.drain())
-        if ward.service.turns.held_for() == 0.0:  # what it closes and parks waits for the engine; a tick must not
-            ward.service.housekeep()
+        if not self._cleaner.is_alive():  # what it closes and parks waits for the engine; a tick must not
+            self._cleaner = threading.Thread(target=ward.service.housekeep, name="cleaner", daemon=True)
+            self._cleaner.start()
         if ward.service.device_lost:
             self._leave(EXIT_DEVICE_LOST)
 

@@ -43,6 +43,10 @@ class Plan(Protocol):
     def peak_bytes(self) -> int:
         """Device memory in use while a chunk runs, weights included."""
 
+    @property
+    def graph_bytes(self) -> int:
+        """What recorded chunks may hold beside that; sessions share it."""
+
 
 class Snapshot(Protocol):
     """A stream's whole state in host memory."""

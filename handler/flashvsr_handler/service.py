@@ -27,6 +27,7 @@ from flashvsr_handler.protocols import Engine, EngineSession
 from flashvsr_handler.sessions import Rules, SessionStore
 from flashvsr_handler.settings import Settings
 from flashvsr_handler.stored import End, StoredSession
+from flashvsr_handler.tracing import Trace, nothing
 from flashvsr_handler.turns import Turns
 
 logger = logging.getLogger(__name__)
@@ -46,8 +47,9 @@ class Service:
         settings: Settings,
         clock: Callable[[], float] = time.monotonic,
         park_bytes: int = 0,
+        trace: Trace = nothing,
     ) -> None:
-        """``park_bytes``: host memory that silent sessions may be parked in.
+        """``park_bytes``: host memory that silent sessions may be parked in; ``trace`` is told of each chunk.
 
         Raises :class:`flashvsr_handler.settings.SettingsError` when the file of tokens cannot be used.
         """
@@ -67,7 +69,7 @@ class Service:
         self.direct_port = 0
         """Of the direct plane, once it listens."""
         target = min(settings.message_target_bytes, settings.max_message_bytes - ENVELOPE_BYTES)
-        self._runner = ChunkRunner(self.store, self.parking, self.metrics, target)
+        self._runner = ChunkRunner(self.store, self.parking, self.metrics, target, trace)
 
     @property
     def device_lost(self) -> bool:

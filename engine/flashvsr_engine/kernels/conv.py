@@ -1,16 +1,22 @@
 """Convolutions with what follows them (bias, addition, activation) or comes before them (enlargement).
 
-Where a library has the whole as one step, that is used: cuDNN for a ReLU, oneDNN for a leaky one without addition.
-Elsewhere, and where a gradient is wanted, the steps run one by one.
+Where a library has the whole as one step, that is used: cuDNN for a ReLU, oneDNN for a leaky one without addition and
+for an addition. Elsewhere, and where a gradient is wanted, the steps run one by one.
 """
 
 from __future__ import annotations
+
+from itertools import pairwise
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from flashvsr_engine.kernels.target import target
+
 Padding = tuple[int, int]
+PastWeights = tuple[Tensor, Tensor, Tensor | None]
+"""Of a convolution over a frame and its predecessor: (own, past, own + past or nothing)."""
 _ONE = (1, 1)
 
 
@@ -39,10 +45,42 @@ def conv_act(x: Tensor, weight: Tensor, bias: Tensor | None, padding: Padding, s
 def conv_add_act(
     x: Tensor, weight: Tensor, bias: Tensor | None, added: Tensor, padding: Padding, slope: float
 ) -> Tensor:
-    """leaky_relu(conv2d(x) + bias + added, slope); x as in `conv_act`, added of the output's shape and layout."""
-    if not torch.is_grad_enabled() and _in_cudnn(x, slope):
-        return torch.cudnn_convolution_add_relu(x, weight, added, 1.0, bias, _ONE, padding, _ONE, 1)
+    """leaky_relu(conv2d(x) + bias + added, slope); x as in `conv_act`, added of the output's shape and layout.
+
+    May be written over `added`, so use what is returned.
+    """
+    if not torch.is_grad_enabled():
+        if _in_cudnn(x, slope):
+            return torch.cudnn_convolution_add_relu(x, weight, added, 1.0, bias, _ONE, padding, _ONE, 1)
+        if adds_in_place(x):
+            return F.leaky_relu(_add_conv(added, x, weight, bias, padding), slope, inplace=True)
     return F.leaky_relu(conv2d(x, weight, bias, padding).add_(added), slope, inplace=True)
+
+
+def conv_past_act(
+    x: Tensor, before: Tensor, weights: PastWeights, bias: Tensor | None, padding: Padding, slope: float
+) -> list[Tensor]:
+    """leaky_relu(conv2d(x, own) + conv2d(predecessors of x, past) + bias, slope) for consecutive frames, on a CPU.
+
+    x (frames, channels, rows, columns), before: the frame before these, (1, ...). Returns each frame's by itself.
+    Where weights.both is given, frames are taken in pairs, which then need three convolutions in place of four
+    (Winograd's F(2, 2) over time): with p, a, b in a row, the middle product (own + past) a is common to
+    past (p - a) + (own + past) a and own (b - a) + (own + past) a.
+    """
+    own, past, both = weights
+    frames = [before, *x.split(1)]
+    if both is None:
+        return [
+            conv_add_act(now, own, bias, conv2d(earlier, past, None, padding), padding, slope)
+            for earlier, now in pairwise(frames)
+        ]
+    assert len(x) % 2 == 0, "frames come in pairs"
+    made = []
+    for earlier, now, after in zip(frames[0::2], frames[1::2], frames[2::2], strict=False):
+        common = conv2d(now, both, bias, padding)
+        made.append(conv_add_act(earlier - now, past, None, common.clone(), padding, slope))
+        made.append(conv_add_act(after - now, own, None, common, padding, slope))
+    return made
 
 
 def doubling_kernel(weight: Tensor) -> Tensor:
@@ -67,6 +105,18 @@ def up_conv(x: Tensor, kernel: Tensor, padding: Padding = (1, 1)) -> Tensor:
 def up_conv_reference(x: Tensor, weight: Tensor) -> Tensor:
     """The twin of `up_conv` with padding (1, 1), of the 3x3 weight itself."""
     return F.conv2d(F.interpolate(x, scale_factor=2.0, mode="nearest"), weight, padding=1)
+
+
+def adds_in_place(x: Tensor) -> bool:
+    """Whether x lies on a CPU, or is planned for one, whose oneDNN adds a convolution of x to a tensor."""
+    return target(x).type == "cpu" and _in_onednn(x.dtype)
+
+
+def _add_conv(into: Tensor, x: Tensor, weight: Tensor, bias: Tensor | None, padding: Padding) -> Tensor:
+    if not x.is_meta:
+        add = torch.ops.mkldnn._convolution_pointwise_.binary
+        add(into, x, weight, bias, padding, _ONE, _ONE, 1, "add", 1.0, None, [], None)
+    return into
 
 
 def _in_cudnn(x: Tensor, slope: float) -> bool:

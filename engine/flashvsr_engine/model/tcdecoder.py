@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import prod
 
 import torch
 import torch.nn.functional as F
@@ -19,9 +20,10 @@ from einops import rearrange
 from torch import Tensor, nn
 
 from flashvsr_engine.bands import cut, reach
+from flashvsr_engine.kernels.conv import adds_in_place
 from flashvsr_engine.kernels.rgb import conv_rgb
 from flashvsr_engine.model.sweep import Sweep
-from flashvsr_engine.model.tclayers import MemBlock, TGrow, Widen, conv_act_by_rows, conv_by_rows, with_border
+from flashvsr_engine.model.tclayers import MemBlock, TGrow, Widen, conv_act_by_rows, conv_by_rows, strips, with_border
 
 FRAMES_PER_LATENT = 4
 PATCH = 8
@@ -33,6 +35,9 @@ _GROWS = ("9", "15", "21")
 _WIDENS = ("10", "16", "22")
 REACH = reach((1 + 9 + 1, 9 + 1, 9 + 1, 2))
 """In latent rows, of all that comes after the first convolution: three convolutions a MemBlock, Widen at its input."""
+
+STRIP_BYTES = 4 << 20
+"""About the size of a full-size tensor of a strip: small beside a processor's last cache, large beside a call."""
 
 DecoderMemory = tuple[Tensor, ...]
 """The last input frame of each MemBlock, (batch, channels, height, width)."""
@@ -70,10 +75,11 @@ class TCDecoder(nn.Module):
         become one transposed convolution. Sums of products are regrouped, so results change within rounding.
         """
         for stage, keys in enumerate(_MEM_BLOCKS):
+            pairs = prod(GROWTH[:stage]) % 2 == 0
             for key in keys:
                 block = self.decoder[key]
                 assert isinstance(block, MemBlock)
-                block.prepare()
+                block.prepare(pairs=pairs)
             grow, conv = self.decoder.pop(_GROWS[stage]), self.decoder.pop(_WIDENS[stage])
             assert isinstance(grow, TGrow)
             assert isinstance(conv, nn.Conv2d)
@@ -101,21 +107,23 @@ class TCDecoder(nn.Module):
         bands = cut(x.shape[2], parts, REACH)
         sweep, done = Sweep(bands[0]), 0
         for sweep.band in bands:
-            y = self._after_first(x[:, :, sweep.band.start : sweep.band.stop], memory, kept, sweep)
-            frames[:, :, :, done : done + y.shape[2]] = y.unflatten(0, frames.shape[:2])
-            done += y.shape[2]
+            y = self._stages(x[:, :, sweep.band.start : sweep.band.stop], memory, kept, sweep)
+            done += self._finish(y, frames.flatten(0, 1)[:, :, done:], sweep)
         assert done == height, "the bands make the whole frame"
         return frames, tuple(kept)
 
     def _first(self, latents: Tensor, lq: Tensor) -> Tensor:
         """What comes out of the first convolution, (batch * L, channels, H/8, W/8)."""
         condition = rearrange(lq, "b c (n f) (h p) (w q) -> (b n) (c f p q) h w", f=FRAMES_PER_LATENT, p=PATCH, q=PATCH)
-        x = torch.cat((condition, rearrange(latents, "b c n h w -> (b n) c h w")), dim=1)
-        x = (torch.tanh(x.div_(3)) * 3).contiguous(memory_format=torch.channels_last)
+        count, channels, rows, columns = condition.shape
+        x = _frames_like(condition, (count, channels + latents.shape[1], rows, columns))
+        x[:, :channels] = condition
+        x[:, channels:] = rearrange(latents, "b c n h w -> (b n) c h w")
+        x.div_(3).tanh_().mul_(3)
         return self._act(self.decoder["1"](x))
 
-    def _after_first(self, x: Tensor, memory: DecoderMemory | None, kept: list[Tensor], sweep: Sweep) -> Tensor:
-        """A band through the other layers; puts its rows of the new memory in `kept`."""
+    def _stages(self, x: Tensor, memory: DecoderMemory | None, kept: list[Tensor], sweep: Sweep) -> Tensor:
+        """A band through the layers up to half the size; puts its rows of the new memory in `kept`."""
         x = conv_act_by_rows(self.decoder["3"], x, sweep, self.slope)
         index = 0
         for stage, blocks in enumerate(_MEM_BLOCKS):
@@ -126,8 +134,31 @@ class TCDecoder(nn.Module):
                 last[:, :, rows] = x[frames - 1 :: frames]
                 x = block(x, before, sweep)
                 index += 1
-            x = self._widened(stage, x, sweep)
-        return self._coloured(x if self.widen else self._act(x), sweep)
+            if stage + 1 < len(_MEM_BLOCKS):
+                x = self._widened(stage, x, sweep)
+        return x
+
+    def _finish(self, x: Tensor, out: Tensor, sweep: Sweep) -> int:
+        """A band through the layers at full size, into the first rows of out (frames, 3, ...); returns how many."""
+        last = len(_MEM_BLOCKS) - 1
+        if not (self.widen and adds_in_place(x)):
+            x = self._widened(last, x, sweep)
+            y = self._coloured(x if self.widen else self._act(x), sweep)
+            out[:, :, : y.shape[2]] = y
+            return y.shape[2]
+        # On a CPU frame by frame and in strips that its caches hold, which takes little more than half the time.
+        widen, grown = self.widen[last], GROWTH[last]
+        assert isinstance(widen, Widen)
+        done = 0
+        for i, frame in enumerate(x.split(1)):
+            done = 0
+            for rows, part in strips(frame, sweep.of(i), STRIP_BYTES // (2 * grown)):
+                wide, padding = with_border(widen, rows, part)
+                for j in range(grown):
+                    y = self._coloured(self._act(widen.grown(wide, j, padding)), part.of(j))
+                    out[i * grown + j, :, done : done + y.shape[2]] = y[0]
+                done += y.shape[2]
+        return done
 
     def _widened(self, stage: int, x: Tensor, sweep: Sweep) -> Tensor:
         """To twice the size, the next stage's channels and GROWTH[stage] frames for each."""

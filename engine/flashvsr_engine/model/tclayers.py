@@ -2,14 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import torch
-import torch.nn.functional as F
 from einops import rearrange
 from torch import Tensor, nn
 
-from flashvsr_engine.kernels.conv import Padding, conv2d, conv_act, conv_add_act, doubling_kernel, up_conv
+from flashvsr_engine.bands import Band
+from flashvsr_engine.kernels.conv import (
+    Padding,
+    adds_in_place,
+    conv2d,
+    conv_act,
+    conv_add_act,
+    conv_past_act,
+    doubling_kernel,
+    up_conv,
+)
 from flashvsr_engine.kernels.interleave import interleave
 from flashvsr_engine.model.sweep import Sweep
+
+_LEAST_STRIP = 4
+"""Rows. The first strip of a frame must reach below the border of all layers that follow."""
 
 
 class MemBlock(nn.Module):
@@ -26,25 +40,51 @@ class MemBlock(nn.Module):
         assert isinstance(conv, nn.Conv2d)
         return conv
 
-    def prepare(self) -> None:
-        """Split the first convolution in one of the frame and one of its predecessor, so that nothing is joined."""
+    def prepare(self, pairs: bool) -> None:
+        """Split the first convolution in one of the frame and one of its predecessor, so that nothing is joined.
+
+        pairs: frames always come two by two. In float32 on a CPU the sum of the two convolutions is kept as well then.
+        """
         both = self._conv("0")
         del self.conv["0"]
         own, past = (half.contiguous(memory_format=torch.channels_last) for half in both.weight.data.chunk(2, dim=1))
         self.conv["own"], self.conv["past"] = _conv_of(own, both.bias), _conv_of(past, None)
+        if pairs and own.device.type == "cpu" and own.dtype is torch.float32:
+            self.conv["both"] = _conv_of(own + past, None)
 
     def forward(self, x: Tensor, before: Tensor, sweep: Sweep) -> Tensor:
-        """x: (batch * frames, channels, height, width); before: the frame before these, (batch, ...).
+        """x: (batch * frames, channels, height, width), may be written over; before: the frame before these, (batch,
+        ...).
 
         In bands, the output lags behind x by three rows.
         """
-        y = conv_act_by_rows(self.conv["2"], self._first(x, before, sweep), sweep, self.slope)
+        if "own" in self.conv and adds_in_place(x):
+            return self._frame_by_frame(x, before, sweep)
+        return self._rest(self._first(x, before, sweep), x, sweep)
+
+    def _frame_by_frame(self, x: Tensor, before: Tensor, sweep: Sweep) -> Tensor:
+        """The same on a CPU, whose caches hold a frame and rarely a batch of them; whole frames are left in x."""
+        made, count = [], len(x) // len(before)
+        for row, past in enumerate(before.split(1)):
+            frames = x[row * count : (row + 1) * count]
+            for i, y in enumerate(self._firsts(frames, past, sweep.of(row))):
+                made.append(self._rest(y, frames[i : i + 1], sweep.of((row, i))))
+        return x if sweep.band.whole else torch.cat(made)
+
+    def _firsts(self, x: Tensor, before: Tensor, sweep: Sweep) -> list[Tensor]:
+        own, past = self._conv("own"), self._conv("past")
+        both = self._conv("both").weight if "both" in self.conv else None
+        before, _ = with_border(past, before, sweep)
+        x, padding = with_border(own, x, sweep)
+        return conv_past_act(x, before, (own.weight, past.weight, both), own.bias, padding, self.slope)
+
+    def _rest(self, y: Tensor, x: Tensor, sweep: Sweep) -> Tensor:
+        y = conv_act_by_rows(self.conv["2"], y, sweep, self.slope)
         last = self._conv("4")
         y, padding = with_border(last, y, sweep)
-        if sweep.band.whole:
-            return conv_add_act(y, last.weight, last.bias, x, padding, self.slope)
-        y = sweep.add_behind(self, conv2d(y, last.weight, last.bias, padding), x)
-        return F.leaky_relu(y, self.slope, inplace=True)
+        if not sweep.band.whole:
+            x = sweep.behind(self, x, y.shape[2] - 2).contiguous(memory_format=torch.channels_last)
+        return conv_add_act(y, last.weight, last.bias, x, padding, self.slope)
 
     def _first(self, x: Tensor, before: Tensor, sweep: Sweep) -> Tensor:
         past = _past(x, before)
@@ -96,7 +136,11 @@ class Widen(nn.Module):
         In bands, the output lags behind x by a row of x.
         """
         x, padding = with_border(self, x, sweep)
-        return interleave([up_conv(x, kernel, (1, 1) if padding[0] else (3, 1)) for kernel in self.kernels], self.slope)
+        return interleave([self.grown(x, frame, padding) for frame in range(len(self.kernels))], self.slope)
+
+    def grown(self, x: Tensor, frame: int, padding: Padding) -> Tensor:
+        """One of the frames that grow of each; x with its border, see `with_border`."""
+        return up_conv(x, self.kernels[frame], (1, 1) if padding[0] else (3, 1))
 
 
 def conv_by_rows(conv: nn.Module, x: Tensor, sweep: Sweep) -> Tensor:
@@ -122,6 +166,16 @@ def with_border(layer: nn.Module, x: Tensor, sweep: Sweep) -> tuple[Tensor, Padd
         new.copy_(x)
 
     return sweep.around(layer, x, x.shape, fill, torch.channels_last), (0, 1)
+
+
+def strips(x: Tensor, sweep: Sweep, size: int) -> Iterator[tuple[Tensor, Sweep]]:
+    """A band of one frame in strips of about `size` bytes, from top to bottom, each with its pass."""
+    rows, band = x.shape[2], sweep.band
+    step = max(_LEAST_STRIP, size * rows // x.nbytes)
+    for start in range(0, rows, step):
+        stop = min(start + step, rows)
+        first, last = band.first and start == 0, band.last and stop == rows
+        yield x[:, :, start:stop], sweep.of("strip", Band(start, stop, first, last))
 
 
 def _conv_of(weight: Tensor, bias: Tensor | None) -> nn.Conv2d:

@@ -54,7 +54,7 @@ def _turns(dtype: torch.dtype, device: str) -> None:
     for slope in (None, 0.0, 0.25):
         expected = interleave_reference(parts, slope)
         found = torch.full_like(expected, torch.nan)
-        interleave(*parts, found, slope)
+        interleave(parts[0], parts[1], found, slope)
         assert torch.equal(found, expected)
 
 

@@ -20,7 +20,7 @@ def video(frames: int, height: int = 24, width: int = 32, seed: int = 0) -> Vide
     return np.random.default_rng(seed).integers(0, 256, (frames, height, width, 3), dtype=np.uint8)
 
 
-def run(engine: FlashVSREngine, frames: Video, pushes: list[int], **options: Any) -> Video:
+def run(engine: FlashVSREngine, frames: npt.NDArray[Any], pushes: list[int], **options: Any) -> Video:
     session = engine.open(frames.shape[2], frames.shape[1], **options)
     made, start = [], 0
     for size in [*pushes, len(frames)]:

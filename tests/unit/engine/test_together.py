@@ -7,16 +7,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pytest
-from flashvsr_engine import EngineConfig, FlashVSREngine, SessionStateError
+from flashvsr_engine import FlashVSREngine, SessionStateError
 from flashvsr_engine.model import LQProjector
 from torch import Tensor
 
 SIZE = (32, 24)
-
-
-@pytest.fixture(scope="module")
-def engine() -> FlashVSREngine:
-    return FlashVSREngine.load(EngineConfig(scale=2, device="cpu", precision="fp32"))
 
 
 def film(seed: int, frames: int) -> npt.NDArray[np.uint8]:

@@ -20,6 +20,7 @@ class FakePlan:
     look_ahead: int = LOOK_AHEAD
     state_bytes: int = 1000
     peak_bytes: int = 1500
+    graph_bytes: int = 0
 
 
 @dataclass

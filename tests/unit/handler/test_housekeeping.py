@@ -48,6 +48,20 @@ def test_a_call_to_the_engine_that_never_ends_ends_the_worker(tmp_path: Path) ->
     assert house.left == [EXIT_HUNG]
 
 
+def test_a_busy_engine_keeps_nothing_from_being_cleaned_up(tmp_path: Path) -> None:
+    house = House(tmp_path)
+    opening = pb.StreamRequest(protocol_version=1, open=pb.Open(width=16, height=16))
+    (opened,) = house.service.handle(opening.SerializeToString(), many=False)
+    house.service.store.abandon(opened.session_id, -1.0)
+    with house.service.turns.take():
+        house.keeper.tick()  # does not wait
+        assert house.service.store.counters.active == 1
+    deadline = time.monotonic() + 5
+    while house.service.store.counters.expired == 0:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
 def test_a_lost_device_ends_the_worker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     house = House(tmp_path)
     house.keeper.tick()

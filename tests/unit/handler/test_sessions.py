@@ -65,6 +65,12 @@ def test_a_small_session_does_not_take_the_room_that_a_large_one_needs_to_work()
     store.admit(admission(20, 25), make)
 
 
+def test_recorded_chunks_are_counted_once_for_all_sessions() -> None:
+    recorded = FakePlan(64, 64, state_bytes=10, peak_bytes=40, graph_bytes=30)
+    assert Budget(0).needed([recorded]) == 70
+    assert Budget(0).needed([recorded, recorded]) == 80
+
+
 @given(st.lists(st.tuples(st.integers(1, 50), st.integers(0, 50)), max_size=12), st.integers(50, 200))
 def test_whichever_session_runs_the_budget_holds(sizes: list[tuple[int, int]], total: int) -> None:
     store, held = new_store(99, total, 60, lambda: 0.0), list[tuple[int, int]]()
