@@ -10,7 +10,7 @@ INPUT ?=
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint type unit proto mar serve bench train constraints clean
+.PHONY: help setup demo test lint type unit proto mar serve load faults bench soak train constraints clean
 
 help: ## Show this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -37,7 +37,7 @@ type: setup ## Check types
 	$(BIN)/mypy $(TYPED)
 
 unit: setup
-	$(BIN)/python -m pytest -m "not gpu" $(ARGS)
+	$(BIN)/python -m pytest -m "not gpu and not faults" $(ARGS)
 
 proto: setup ## Generate the protobuf code anew
 	$(BIN)/python proto/generate.py
@@ -47,6 +47,15 @@ mar: setup ## Build model_store/flashvsr.mar for a TorchServe of your own
 
 serve: setup ## Run the server in the foreground; options in ARGS
 	$(BIN)/flashvsr-serve $(ARGS)
+
+load: setup ## Load by ghz against objectives, installing ghz by Go where it is not; ARGS="--quick" is shorter
+	$(BIN)/python -m tests.load.run $(ARGS)
+
+faults: setup ## Break a real server in every way, and keep how long it took to recover in bench/RESULTS.md
+	$(BIN)/python -m bench.faults --write
+
+soak: setup ## Load a server for half an hour and draw its memory; ARGS="--minutes 5" is shorter
+	$(BIN)/python -m bench.soak --picture docs/soak.svg $(ARGS)
 
 bench: setup ## Measure the engine and the server on this machine
 	$(BIN)/python -m bench.engine

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -32,7 +32,8 @@ class Reports:
             yield
             return
         marker = self._file("working")
-        marker.write_text(repr(time.monotonic()), encoding="utf-8")  # one clock for all processes, which never jumps
+        with suppress(OSError):  # on a full disk the work is done all the same
+            marker.write_text(repr(time.monotonic()), encoding="utf-8")  # one clock for all, which never jumps
         try:
             yield
         finally:
@@ -60,7 +61,10 @@ class Reports:
         return self._file("failed").read_text(encoding="utf-8")
 
     def drain(self, seconds: float) -> None:
-        """Tell all workers of this directory that the server stops, in so many seconds at the latest."""
+        """Tell all workers of this directory that the server stops, in so many seconds at the latest.
+
+        Raises OSError when the disk is full: nobody is told then.
+        """
         assert self.directory is not None
         partial = self.directory / "drain.partial"
         partial.write_text(repr(time.monotonic() + seconds), encoding="utf-8")

@@ -5,8 +5,10 @@ Raises :class:`AttemptError` for what goes wrong, :class:`StreamClosedError` aft
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from copy import copy
 from threading import Event, Timer
 from typing import TYPE_CHECKING, Final
 
@@ -27,6 +29,9 @@ OPTIONS: Final = [
     ("grpc.max_receive_message_length", -1),
     ("grpc.enable_http_proxy", 0),
 ]
+
+ROUTE: Final = "flashvsr-session"
+"""Metadata by which a proxy keeps all calls of one session on one node: a random name, for open knows no id yet."""
 
 if TYPE_CHECKING:
     Call = grpc.CallIterator[PredictionResponse]  # known to grpc's stubs only
@@ -71,7 +76,14 @@ class Rpc:
         self.token = self._access.token
         self._channel = self.channel_to(server)
         self._stub = InferenceStub(self._channel)
-        self._closed = False
+        self._route = _route()
+        self._closed = Event()
+
+    def renamed(self) -> Rpc:
+        """Give the same calls over the same connection, under another name: a proxy may send them to another node."""
+        other = copy(self)
+        other._route = _route()
+        return other
 
     def channel_to(self, address: str) -> grpc.Channel:
         """Give a new channel to HOST:PORT, with TLS where the server has it."""
@@ -86,7 +98,8 @@ class Rpc:
         message.token = self.token
         in_session = bool(message.session_id)
         try:
-            answer = self._stub.predictions(request(model, message.SerializeToString()), timeout=seconds)
+            wrapped = request(model, message.SerializeToString())
+            answer = self._stub.predictions(wrapped, timeout=seconds, metadata=self._route)
         except grpc.RpcError as failure:
             raise of_status(failure, self.server, in_session=in_session) from failure
         return self._parsed(answer, in_session=in_session)
@@ -94,7 +107,7 @@ class Rpc:
     def start(self, model: str, message: bytes) -> Call:
         """Send the serialised request of a chunk; its answer is read by :meth:`answers`."""
         self._check_open()
-        return self._stub.stream_predictions(request(model, message, stream=True))
+        return self._stub.stream_predictions(request(model, message, stream=True), metadata=self._route)
 
     def answers(self, call: Call, seconds: float) -> Iterator[pb.StreamResponse]:
         """Give the messages of a chunk's answer; each may take ``seconds``."""
@@ -109,11 +122,11 @@ class Rpc:
 
     def close(self) -> None:
         """Cancel what is running and disconnect."""
-        self._closed = True
+        self._closed.set()
         self._channel.close()
 
     def _check_open(self) -> None:
-        if self._closed:
+        if self._closed.is_set():
             raise StreamClosedError(f"the client of {self.server} was closed: make another one")
 
     def _parsed(self, answer: PredictionResponse, *, in_session: bool) -> pb.StreamResponse:
@@ -125,3 +138,7 @@ class Rpc:
         if response.WhichOneof("body") == "error":
             raise of_error(response.error, self.server, in_session=in_session)
         return response
+
+
+def _route() -> tuple[tuple[str, str]]:
+    return ((ROUTE, secrets.token_hex(8)),)

@@ -21,6 +21,9 @@ from flashvsr_client.transport.rpc_stream import RpcStream
 FIRST_MODEL: Final = "flashvsr0"
 """The TorchServe model that every server has; its pong names the others, one for each device."""
 
+_NAMES: Final = 4
+"""So many times an open may look for a node that has room."""
+
 
 class GrpcTransport:
     """A :class:`Transport` to ``server``, HOST:PORT. A stream goes to the least loaded of the server's engines."""
@@ -43,24 +46,18 @@ class GrpcTransport:
 
     def ping(self) -> Sequence[Health]:
         """See :class:`Transport`; an engine that does not answer while others do is left out."""
-        first = self._pong(FIRST_MODEL)
-        healths = [_health(FIRST_MODEL, first)]
-        for model in first.models:
-            if model != FIRST_MODEL:
-                try:
-                    healths.append(_health(model, self._pong(model)))
-                except ClientError:  # its worker restarts; the first engine has answered
-                    continue
-        return healths
+        return self._ping(self._rpc)
 
     def open(self, spec: StreamSpec) -> RpcStream:
-        """See :class:`Transport`."""
+        """See :class:`Transport`. Behind a proxy another name may find another node, where one is busy or stops."""
         busy: ServerBusyError | None = None
-        for health in sorted(self.ping(), key=lambda health: (health.sessions, health.state_bytes)):
-            try:
-                return self._open_on(health, spec)
-            except ServerBusyError as error:
-                busy = error
+        for _ in range(_NAMES):
+            rpc = self._rpc.renamed()
+            for health in sorted(self._ping(rpc), key=lambda health: (health.sessions, health.state_bytes)):
+                try:
+                    return self._open_on(rpc, health, spec)
+                except ServerBusyError as error:
+                    busy = error
         assert busy is not None, "ping gives one engine at least"
         raise busy
 
@@ -73,8 +70,19 @@ class GrpcTransport:
             self._channels.clear()
         self._rpc.close()
 
-    def _open_on(self, health: Health, spec: StreamSpec) -> RpcStream:
-        response = self._ask(health.name, pb.StreamRequest(open=_open_message(spec)), self._timeout.control)
+    def _ping(self, rpc: Rpc) -> list[Health]:
+        first = self._pong(rpc, FIRST_MODEL)
+        healths = [_health(FIRST_MODEL, first)]
+        for model in first.models:
+            if model != FIRST_MODEL:
+                try:
+                    healths.append(_health(model, self._pong(rpc, model)))
+                except ClientError:  # its worker restarts; the first engine has answered
+                    continue
+        return healths
+
+    def _open_on(self, rpc: Rpc, health: Health, spec: StreamSpec) -> RpcStream:
+        response = self._ask(rpc, health.name, pb.StreamRequest(open=_open_message(spec)), self._timeout.control)
         if response.WhichOneof("body") != "opened":
             raise ServerError(f"the server answered open with {response.WhichOneof('body')}: versions differ?")
         opened = response.opened
@@ -92,10 +100,10 @@ class GrpcTransport:
             )
         if not _sound(info, spec):
             raise ServerError(f"the server answered open of {spec} with {info}: versions differ?")
-        route = self._direct(opened.direct_port)
-        return RpcStream(self._rpc, health.name, response.session_id, info, self._timeout, self._retry, route)
+        route = self._direct(rpc, opened.direct_port)
+        return RpcStream(rpc, health.name, response.session_id, info, self._timeout, self._retry, route)
 
-    def _direct(self, port: int) -> Direct | None:
+    def _direct(self, rpc: Rpc, port: int) -> Direct | None:
         """Give the direct plane at that port of the server's host; None when there is none, or it cannot be reached."""
         if not self._access.direct or not 0 < port < 65536:
             return None
@@ -108,18 +116,18 @@ class GrpcTransport:
                     channel.close()
                     self._channels[port] = None
             found = self._channels[port]
-        return None if found is None else Direct(self._rpc, found)
+        return None if found is None else Direct(rpc, found)
 
-    def _pong(self, model: str) -> pb.Pong:
-        response = self._ask(model, pb.StreamRequest(ping=pb.Ping()), self._timeout.connect)
+    def _pong(self, rpc: Rpc, model: str) -> pb.Pong:
+        response = self._ask(rpc, model, pb.StreamRequest(ping=pb.Ping()), self._timeout.connect)
         if response.WhichOneof("body") != "pong":
             raise ServerError(f"the server answered ping with {response.WhichOneof('body')}: versions differ?")
         return response.pong
 
-    def _ask(self, model: str, request: pb.StreamRequest, seconds: float) -> pb.StreamResponse:
+    def _ask(self, rpc: Rpc, model: str, request: pb.StreamRequest, seconds: float) -> pb.StreamResponse:
         request.protocol_version = wire.PROTOCOL_VERSION
         try:
-            return self._rpc.ask(model, request, seconds)
+            return rpc.ask(model, request, seconds)
         except AttemptError as failure:
             raise failure.error from failure
 

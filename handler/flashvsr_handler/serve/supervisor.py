@@ -70,7 +70,11 @@ class Supervisor:
 
     def _drain(self, channel: grpc.Channel, timeout_s: float) -> None:
         """Let no new sessions in and wait for the open ones to end, until the deadline, a second signal, or a crash."""
-        self.run.drain(timeout_s)
+        try:
+            self.run.drain(timeout_s)
+        except OSError as error:
+            self.say(f"the workers cannot be told ({error.strerror}): sessions are not waited for")
+            return
         deadline = time.monotonic() + timeout_s + LAST_WORD_S
         pings = {name: self.doctor.ping(channel, name, timeout_s) for name in self.run.models}
         while pings and time.monotonic() < deadline and not self.signals.hurry() and self.server.ended() is None:
