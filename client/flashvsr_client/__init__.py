@@ -5,7 +5,7 @@ with Client("localhost:7070") as client:
 """
 
 from flashvsr_client.client import Client, Session
-from flashvsr_client.config import Encoding, Limits, LocalOptions, Retry, Timeout
+from flashvsr_client.config import Encoding, Limits, LocalOptions, Reading, Retry, Timeout
 from flashvsr_client.errors import (
     ClientError,
     EngineUnavailableError,
@@ -28,6 +28,7 @@ __all__ = [
     "Limits",
     "LocalOptions",
     "OutputError",
+    "Reading",
     "Retry",
     "ServerBusyError",
     "ServerError",

@@ -8,7 +8,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from flashvsr_client.chunks import Frame, chunked, sizes
-from flashvsr_client.config import DEFAULT_SERVER, Encoding, Limits, LocalOptions, Retry, Timeout
+from flashvsr_client.config import DEFAULT_SERVER, Encoding, Limits, LocalOptions, Reading, Retry, Timeout
 from flashvsr_client.exchange import exchange
 from flashvsr_client.progress import Progress, Silent
 from flashvsr_client.transport.base import Health, Stream, StreamInfo, StreamSpec, Transport
@@ -56,11 +56,13 @@ class Client:
         seed: int | None = None,
         encoding: Encoding | None = None,
         progress: Progress | None = None,
+        reading: Reading | None = None,
     ) -> Report:
-        """Upscale a video file by 2, 3 or 4 and give the report of the job.
+        """Upscale a video, a folder of pictures or, for "-", standard input by 2, 3 or 4; give the report of the job.
 
-        The output is H.264 in MP4, MOV or MKV, by the ending of ``target``, with the source's frame times, colours
-        and audio. It appears under its name when it is whole. Raises a :class:`ClientError`; nothing is left then.
+        The ending of ``target`` says what is written: a film with the source's frame times, colours, audio, subtitles
+        and all else that the container holds; a name without an ending is a folder of PNG, "-" is standard output. It
+        appears under its name when it is whole. Raises a :class:`ClientError`; nothing is left then.
         """
         from flashvsr_client import pipeline  # brings PyAV along, which sessions do without
 
@@ -73,6 +75,7 @@ class Client:
             encoding=encoding or Encoding(),
             limits=self._limits,
             progress=progress or Silent(),
+            reading=reading,
         )
 
     def open_session(

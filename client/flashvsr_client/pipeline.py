@@ -17,13 +17,14 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from flashvsr_client.chunks import Frame, chunked, sizes
-from flashvsr_client.config import Encoding, Limits
+from flashvsr_client.config import Encoding, Limits, Reading
 from flashvsr_client.errors import ServerError
 from flashvsr_client.exchange import exchange
 from flashvsr_client.media.decode import Moment, TimedFrame, decode
-from flashvsr_client.media.encode import pixel_format, writing
+from flashvsr_client.media.encode import writing
 from flashvsr_client.media.output import check_output
 from flashvsr_client.media.probe import VideoInfo, probe
+from flashvsr_client.media.provenance import provenance
 from flashvsr_client.prefetch import Prefetch
 from flashvsr_client.progress import Progress
 from flashvsr_client.report import Report
@@ -40,22 +41,27 @@ def upscale_file(
     encoding: Encoding,
     limits: Limits,
     progress: Progress,
+    reading: Reading | None = None,
 ) -> Report:
     """Upscale ``source`` into ``target``. Raises any :class:`ClientError`; ``target`` is then as it was."""
     began = time.monotonic()
-    info = probe(source)
+    info = probe(source, reading)
     check_output(target, source, overwrite=encoding.overwrite)
-    spec = StreamSpec(info.width, info.height, scale, float(info.rate), seed)
-    width, height = spec.width * scale, spec.height * scale
+    width, height = info.width * scale, info.height * scale
+    StreamSpec(info.width, info.height, scale)  # what no engine takes is refused before anything is opened
     with ExitStack() as stack:
         writer = stack.enter_context(writing(target, info, width, height, encoding))
+        depth = max(info.depth, writer.depth)
+        spec = StreamSpec(info.width, info.height, scale, float(info.rate), seed, depth)
         opened = time.monotonic()
         stream = transport.open(spec)
         stack.callback(stream.close)
+        if encoding.provenance:
+            writer.describe(provenance(stream.info.model, scale, seed))
         progress.start(info.frames)
         frames, first = 0, opened
         moments: deque[Moment] = deque()
-        for picture in stack.enter_context(_upscaled(stream, info, moments, limits)):
+        for picture in stack.enter_context(_upscaled(stream, info, depth, moments, limits)):
             if not moments:
                 raise ServerError(f"the engine gave more than the {frames} frames that it was sent: versions differ?")
             if frames == 0:
@@ -73,17 +79,19 @@ def upscale_file(
         seconds=time.monotonic() - began,
         first_frame_seconds=first - opened,
         model=stream.info.model,
-        pixel_format=pixel_format(width, height),
+        pixel_format=writer.pixel_format,
         audio_streams=len(info.audio_codecs) if encoding.audio else 0,
     )
 
 
 @contextmanager
-def _upscaled(stream: Stream, info: VideoInfo, moments: deque[Moment], limits: Limits) -> Iterator[Iterable[Frame]]:
+def _upscaled(
+    stream: Stream, info: VideoInfo, depth: int, moments: deque[Moment], limits: Limits
+) -> Iterator[Iterable[Frame]]:
     """Run everything before the encoder. A frame's moment is in ``moments`` before the frame comes out."""
-    pictures = _noted(decode(info), moments)
+    pictures = _noted(decode(info, depth=depth), moments)
     counts = sizes(stream.info.first_chunk, stream.info.chunk, stream.info.max_chunk_frames)
-    decoding = chunked(pictures, info.width, info.height, counts)
+    decoding = chunked(pictures, info.width, info.height, counts, depth)
     with (
         Prefetch(decoding, limits.chunks, "flashvsr-decode") as chunks,
         Prefetch(exchange(stream, chunks), limits.frames, "flashvsr-receive") as upscaled,
