@@ -47,8 +47,9 @@ _BY_FAMILY: Final = {
     "amf": _Quality("qp_p", 51, 20, {"rc": "cqp", "qp_i": "20"}),
 }
 _PRESETS: Final = {"libx264": "medium", "libx265": "medium", "libsvtav1": "8"}
-_SHALLOW: Final = ("yuv420p", "nv12", "yuv422p", "yuv444p")
+_SHALLOW: Final = ("yuv420p", "nv12", "yuv422p", "yuv444p", "gbrp")
 _DEEP: Final = ("yuv420p10le", "p010le", "yuv422p10le", "p210le", "yuv444p10le", "yuv444p16le", "gbrp10le")
+_WHOLE: Final = ("yuv444p", "gbrp", "yuv444p10le", "yuv444p16le", "gbrp10le")
 
 
 def encoder(encoding: Encoding, default: str) -> av.Codec:
@@ -99,7 +100,7 @@ def _check_option(codec: av.Codec, name: str, value: str) -> None:
 
 
 def pixel_format(codec: av.Codec, width: int, height: int, depth: int, wanted: str | None = None) -> str:
-    """Say how pixels are stored: 4:2:0 where sides are even and the encoder has it, else the least that holds all.
+    """Say how pixels are stored: 4:2:0 where sides are even and the encoder has it, 4:4:4 where one is odd.
 
     ``depth`` is the source's, 8 or 16. No row or column is dropped or added to fit. Raises :class:`UsageError` for a
     ``wanted`` format that the encoder does not take, :class:`OutputError` where there is none at all.
@@ -111,8 +112,11 @@ def pixel_format(codec: av.Codec, width: int, height: int, depth: int, wanted: s
         if not _holds(_format(wanted), width, height):
             raise UsageError(f"pixel format {wanted} cannot hold {width}x{height}: give one of 4:4:4, such as yuv444p")
         return wanted
-    for name in (*_DEEP, *_SHALLOW) if depth > 8 else (*_SHALLOW, *_DEEP):
-        if (name in taken or not taken) and _holds(av.VideoFormat(name), width, height):
+    order = (*_DEEP, *_SHALLOW) if depth > 8 else (*_SHALLOW, *_DEEP)
+    if width % 2 or height % 2:
+        order = tuple(name for name in order if name in _WHOLE)
+    for name in order:
+        if name in taken or not taken:
             return name
     raise OutputError(
         f"{codec.name} has no pixel format for {width}x{height}: choose another -c, or give --pix-fmt ({', '.join(taken)})"

@@ -105,7 +105,7 @@ def _clocked(frames: Iterable[av.VideoFrame]) -> Iterator[_Clocked]:
         if held is not None:
             pts = held.pts + held.duration if frame.pts is None else max(frame.pts, held.pts + 1)
             yield _Clocked(held.frame, held.pts, pts - held.pts)
-            duration = duration or held.duration
+            duration = duration or pts - held.pts
         else:
             pts = frame.pts or 0
         held = _Clocked(frame, pts, max(duration, 1))
