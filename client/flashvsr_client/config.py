@@ -73,7 +73,9 @@ class Reading:
         if self.fps is not None and self.fps <= 0:
             raise UsageError(f"fps {self.fps}: give more than 0 frames per second, such as 25 or 30000/1001")
         if self.size is not None and min(self.size) < 1:
-            raise UsageError(f"size {self.size[0]}x{self.size[1]}: give a width and a height in pixels, such as 640x360")
+            raise UsageError(
+                f"size {self.size[0]}x{self.size[1]}: give a width and a height in pixels, such as 640x360"
+            )
         if self.start < 0:
             raise UsageError(f"start {float(self.start):g} s: give 0 or more")
         if self.duration is not None and self.duration <= 0:
@@ -108,8 +110,8 @@ class Encoding:
     """Replace an existing output."""
 
     def __post_init__(self) -> None:
-        if self.crf is not None and self.crf < 0:
-            raise UsageError(f"crf {self.crf}: give 0 (best) or more; 18 is visually transparent for x264")
+        if self.crf is not None and not 0 <= self.crf <= 63:
+            raise UsageError(f"crf {self.crf}: give 0 (best) to 51, of av1 and vp9 to 63; 18 is transparent in x264")
 
 
 @dataclass(frozen=True, slots=True)

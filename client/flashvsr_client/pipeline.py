@@ -22,9 +22,10 @@ from flashvsr_client.errors import ServerError
 from flashvsr_client.exchange import exchange
 from flashvsr_client.media.decode import Moment, TimedFrame, decode
 from flashvsr_client.media.encode import writing
-from flashvsr_client.media.output import check_output
+from flashvsr_client.media.output import check_output, has_other_streams
 from flashvsr_client.media.probe import VideoInfo, probe
 from flashvsr_client.media.provenance import provenance
+from flashvsr_client.media.timing import Stages
 from flashvsr_client.prefetch import Prefetch
 from flashvsr_client.progress import Progress
 from flashvsr_client.report import Report
@@ -44,7 +45,7 @@ def upscale_file(
     reading: Reading | None = None,
 ) -> Report:
     """Upscale ``source`` into ``target``. Raises any :class:`ClientError`; ``target`` is then as it was."""
-    began = time.monotonic()
+    began, stages = time.monotonic(), Stages()
     info = probe(source, reading)
     check_output(target, source, overwrite=encoding.overwrite)
     width, height = info.width * scale, info.height * scale
@@ -61,12 +62,13 @@ def upscale_file(
         progress.start(info.frames)
         frames, first = 0, opened
         moments: deque[Moment] = deque()
-        for picture in stack.enter_context(_upscaled(stream, info, depth, moments, limits)):
+        for picture in stages.waiting(stack.enter_context(_upscaled(stream, info, depth, moments, limits, stages))):
             if not moments:
                 raise ServerError(f"the engine gave more than the {frames} frames that it was sent: versions differ?")
             if frames == 0:
                 first = time.monotonic()
-            writer.write(picture, moments.popleft())
+            with stages.encoding():
+                writer.write(picture, moments.popleft())
             progress.advance()
             frames += 1
         if moments:
@@ -80,16 +82,17 @@ def upscale_file(
         first_frame_seconds=first - opened,
         model=stream.info.model,
         pixel_format=writer.pixel_format,
-        audio_streams=len(info.audio_codecs) if encoding.audio else 0,
+        audio_streams=len(info.audio_codecs) if encoding.audio and has_other_streams(target) else 0,
+        stages=stages,
     )
 
 
 @contextmanager
 def _upscaled(
-    stream: Stream, info: VideoInfo, depth: int, moments: deque[Moment], limits: Limits
+    stream: Stream, info: VideoInfo, depth: int, moments: deque[Moment], limits: Limits, stages: Stages
 ) -> Iterator[Iterable[Frame]]:
     """Run everything before the encoder. A frame's moment is in ``moments`` before the frame comes out."""
-    pictures = _noted(decode(info, depth=depth), moments)
+    pictures = _noted(stages.decoding(decode(info, depth=depth)), moments)
     counts = sizes(stream.info.first_chunk, stream.info.chunk, stream.info.max_chunk_frames)
     decoding = chunked(pictures, info.width, info.height, counts, depth)
     with (

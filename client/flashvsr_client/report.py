@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+
+from flashvsr_client.media.timing import Stages
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +27,8 @@ class Report:
     """Of the output file: yuv420p, or yuv444p where a side is odd."""
     audio_streams: int
     """How many were copied."""
+    stages: Stages = field(default_factory=Stages)
+    """Where the time went."""
 
     @property
     def fps(self) -> float:

@@ -11,8 +11,10 @@ from typing import Any
 import click
 
 from flashvsr_client.cli.engine_options import UnderscoreCommand, chosen, engine_options
+from flashvsr_client.cli.media_options import COMPARE_HELP, encoding_of, media_options, reading_of
 from flashvsr_client.client import Client
-from flashvsr_client.config import DEFAULT_SERVER, Encoding, LocalOptions
+from flashvsr_client.config import DEFAULT_SERVER, LocalOptions, Reading
+from flashvsr_client.media.output import NOWHERE
 from flashvsr_client.progress import progress_on
 
 
@@ -24,11 +26,11 @@ from flashvsr_client.progress import progress_on
 @click.option("--local", is_flag=True, help="Run the engine in this process, without a server.")
 @click.option("--plan", is_flag=True, help="With --local: say how much memory IN would take, and stop.")
 @click.option("--scale", type=int, default=4, show_default=True, help="2, 3 or 4.")
-@click.option("-y", "--overwrite", is_flag=True, help="Overwrite an existing OUT.")
-@click.option("--crf", type=int, default=18, show_default=True, help="Quality of the output, 0 (lossless) to 51.")
-@click.option("--no-audio", is_flag=True, help="Leave the input's audio out.")
 @click.option("--seed", type=int, help="Of the model's noise; the same seed gives the same output.")
 @click.option("-q", "--quiet", is_flag=True, help="No progress, no report; errors are still shown.")
+@click.option("--compare", "comparison", metavar="PNG|MP4", type=click.Path(path_type=Path), help=COMPARE_HELP)
+@click.option("--benchmark", is_flag=True, help="Throw OUT away and say where the time went.")
+@media_options
 @engine_options
 def upscale(
     *,
@@ -39,32 +41,44 @@ def upscale(
     local: bool,
     plan: bool,
     scale: int,
-    overwrite: bool,
-    crf: int,
-    no_audio: bool,
     seed: int | None,
     quiet: bool,
-    **engine: Any,
+    comparison: Path | None,
+    benchmark: bool,
+    **others: Any,
 ) -> None:
-    """Upscale the video IN into OUT (.mp4, .mov or .mkv), with its frame times, colours and audio.
+    """Upscale the video IN into OUT, with its frame times, colours, audio, subtitles and chapters.
 
-    The output is H.264 4:2:0; where a side of it is odd, which 4:2:0 cannot hold, it is 4:4:4, so that every pixel
-    is kept.
+    IN is a video, a folder of pictures, or - for y4m on standard input. OUT is a video (.mp4, .mov, .mkv, .webm), a
+    folder of PNG (a name without an ending, or frames/%06d.png), or - for y4m on standard output.
     """
     signal.signal(signal.SIGTERM, _interrupt)
     video = _one_source(source, also_source)
-    options = _local_options(server, local=local, plan=plan, given=chosen(engine))
+    reading, encoding = reading_of(others), encoding_of(others)
+    options = _local_options(server, local=local, plan=plan, given=chosen(others))
     if plan:
-        click.echo(_plan(video, scale, options or LocalOptions()))
+        click.echo(_plan(video, reading, scale, options or LocalOptions()))
         return
+    if benchmark:
+        target = NOWHERE
     if target is None:
         raise click.UsageError("Missing option '-o' / '--output'")
-    encoding = Encoding(crf=crf, audio=not no_audio, overwrite=overwrite)
+    if comparison is not None:
+        from flashvsr_client.media.compare import check_comparison, compare
+        from flashvsr_client.media.probe import probe
+
+        check_comparison(comparison, video, target, overwrite=encoding.overwrite)
     with Client(server or DEFAULT_SERVER) if options is None else Client.local(options) as client:
         with progress_on(sys.stderr, quiet=quiet) as progress:
-            report = client.upscale_file(video, target, scale, seed=seed, encoding=encoding, progress=progress)
+            report = client.upscale_file(
+                video, target, scale, seed=seed, encoding=encoding, progress=progress, reading=reading
+            )
+        if comparison is not None:
+            compare(probe(video, reading), target, comparison, overwrite=encoding.overwrite)
         if not quiet:
             click.echo(str(report), err=True)
+    if benchmark:
+        click.echo(report.stages.summary(report.seconds, report.frames))
 
 
 def _one_source(argument: Path | None, option: Path | None) -> Path:
@@ -88,12 +102,12 @@ def _local_options(server: str | None, *, local: bool, plan: bool, given: dict[s
     return LocalOptions(**given)
 
 
-def _plan(video: Path, scale: int, options: LocalOptions) -> str:
+def _plan(video: Path, reading: Reading, scale: int, options: LocalOptions) -> str:
     from flashvsr_client.media.probe import probe
     from flashvsr_client.transport.base import StreamSpec
     from flashvsr_client.transport.local import LocalTransport
 
-    info = probe(video)
+    info = probe(video, reading)
     return LocalTransport(options).plan(StreamSpec(info.width, info.height, scale))
 
 

@@ -13,6 +13,7 @@ from av.codec.context import CodecContext
 from flashvsr_client.config import Encoding
 from flashvsr_client.errors import OutputError, UsageError
 
+DEFAULT_ENCODER: Final = "libx264"
 ALIASES: Final = {
     "h264": "libx264",
     "hevc": "libx265",
@@ -112,14 +113,15 @@ def pixel_format(codec: av.Codec, width: int, height: int, depth: int, wanted: s
         if not _holds(_format(wanted), width, height):
             raise UsageError(f"pixel format {wanted} cannot hold {width}x{height}: give one of 4:4:4, such as yuv444p")
         return wanted
-    order = (*_DEEP, *_SHALLOW) if depth > 8 else (*_SHALLOW, *_DEEP)
+    order: tuple[str, ...] = (*_DEEP, *_SHALLOW) if depth > 8 else (*_SHALLOW, *_DEEP)
     if width % 2 or height % 2:
         order = tuple(name for name in order if name in _WHOLE)
     for name in order:
         if name in taken or not taken:
             return name
     raise OutputError(
-        f"{codec.name} has no pixel format for {width}x{height}: choose another -c, or give --pix-fmt ({', '.join(taken)})"
+        f"{codec.name} has no pixel format for {width}x{height}: choose another -c, or give --pix-fmt "
+        f"({', '.join(taken)})"
     )
 
 
@@ -132,7 +134,9 @@ def _format(name: str) -> av.VideoFormat:
     try:
         return av.VideoFormat(name)
     except ValueError as error:
-        raise UsageError(f"pixel format {name!r} is unknown: give one of FFmpeg's names, such as yuv420p10le") from error
+        raise UsageError(
+            f"pixel format {name!r} is unknown: give one of FFmpeg's names, such as yuv420p10le"
+        ) from error
 
 
 def _holds(kind: av.VideoFormat, width: int, height: int) -> bool:

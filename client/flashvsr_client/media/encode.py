@@ -17,7 +17,7 @@ from flashvsr_client.media import codecs
 from flashvsr_client.media.color import Converter
 from flashvsr_client.media.decode import Moment
 from flashvsr_client.media.film import Film, add_video, film
-from flashvsr_client.media.output import MUXERS, STREAMS, is_picture, is_pictures, whole_or_nothing
+from flashvsr_client.media.output import MUXERS, NOWHERE, STREAMS, is_picture, is_pictures, whole_or_nothing
 from flashvsr_client.media.passthrough import StreamCopies, kept_metadata
 from flashvsr_client.media.png import pictures_written
 from flashvsr_client.media.probe import VideoInfo
@@ -91,6 +91,8 @@ def writing(target: Path, info: VideoInfo, width: int, height: int, encoding: En
     with ExitStack() as stack:
         if target == STANDARD:
             place = "pipe:1"
+        elif target == NOWHERE:
+            place = str(NOWHERE)
         else:
             place = f"file:{stack.enter_context(whole_or_nothing(target)).resolve()}"
         writer = stack.enter_context(_opened_writer(place, made, target, info, encoding))

@@ -52,7 +52,7 @@ def film(target: Path, info: VideoInfo, width: int, height: int, encoding: Encod
     if (raw := _RAW.get(muxer)) is not None:
         kind = encoding.pixel_format or _raw_format(width, height, deep)
         return Film(muxer, raw, kind, {}, colors, width, height)
-    codec = codecs.encoder(encoding, "libsvtav1" if muxer == "webm" else "libx264")
+    codec = codecs.encoder(encoding, "libsvtav1" if muxer == "webm" else codecs.DEFAULT_ENCODER)
     options = codecs.options(codec, encoding)
     if colors.is_hdr:
         deep = 16
@@ -72,7 +72,9 @@ def _raw_format(width: int, height: int, depth: int) -> str:
 def add_video(output: OutputContainer, made: Film, info: VideoInfo) -> VideoStream:
     """Add the stream to ``output``. Raises :class:`OutputError` where the container has no place for the codec."""
     try:
-        stream = output.add_stream(made.codec, rate=info.rate, options=made.options, width=made.width, height=made.height)
+        stream = output.add_stream(
+            made.codec, rate=info.rate, options=made.options, width=made.width, height=made.height
+        )
     except ValueError as error:
         others = [suffix for suffix, muxer in MUXERS.items() if _takes(muxer, made.codec)]
         raise OutputError(

@@ -23,6 +23,8 @@ MUXERS: Final = {
 """Containers that keep arbitrary frame times and audio, by the ending of the file's name."""
 STREAMS: Final = {".y4m": "yuv4mpegpipe", ".yuv": "rawvideo", ".rgb": "rawvideo"}
 """Frames alone, one after the other, at a steady rate."""
+NOWHERE: Final = Path(os.devnull)
+"""Frames are encoded as they would be, and thrown away: for measuring."""
 PATTERN: Final = "%06d.png"
 """Names of a folder's pictures, which are numbered from 1."""
 _NUMBER: Final = re.compile(r"%0?\d*d")
@@ -31,12 +33,21 @@ _NUMBER: Final = re.compile(r"%0?\d*d")
 def muxer_of(target: Path) -> str:
     """Name the container of a file by its ending."""
     suffix = target.suffix.lower()
+    if target == NOWHERE:
+        return "null"
     return MUXERS.get(suffix) or STREAMS[suffix]
+
+
+def has_other_streams(target: Path) -> bool:
+    """Whether a target holds more than pictures, such as sound."""
+    return target.suffix.lower() in MUXERS and not is_pictures(target)
 
 
 def is_pictures(target: Path) -> bool:
     """Whether a target is a folder of pictures: a pattern such as frames/%06d.png, or a name without an ending."""
-    return target != STANDARD and (bool(_NUMBER.search(target.name)) or not target.suffix or target.is_dir())
+    return target not in (STANDARD, NOWHERE) and (
+        bool(_NUMBER.search(target.name)) or not target.suffix or target.is_dir()
+    )
 
 
 def is_picture(target: Path) -> bool:
@@ -55,7 +66,7 @@ def folder_and_pattern(target: Path) -> tuple[Path, str]:
 
 def check_output(target: Path, source: Path, *, overwrite: bool) -> None:
     """Raise :class:`OutputError` for a target that cannot or must not be written."""
-    if target == STANDARD:
+    if target in (STANDARD, NOWHERE):
         return
     known = [*MUXERS, *STREAMS, ".png"]
     if not is_pictures(target) and target.suffix.lower() not in known:

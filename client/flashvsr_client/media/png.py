@@ -8,7 +8,6 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Final
 
-import av
 import numpy as np
 from av.codec.context import CodecContext
 from av.video.codeccontext import VideoCodecContext
@@ -77,7 +76,9 @@ def pictures_written(target: Path, info: VideoInfo, encoding: Encoding) -> Itera
     depth = _depth(info, encoding.pixel_format)
     if is_picture(target):
         if info.frames not in (None, 1):
-            raise OutputError(f"{target} holds one picture, and the input has more: name a folder, such as frames/%06d.png")
+            raise OutputError(
+                f"{target} holds one picture, and the input has more: name a folder, such as frames/%06d.png"
+            )
         with whole_or_nothing(target) as part:
             yield PngWriter(part.parent, part.name, depth, single=True)
         return

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 from math import ceil
 from pathlib import Path
@@ -53,7 +53,7 @@ class VideoInfo:
     """Bits of a colour, 8, or 16 for a source of more than 8."""
     light: Light | None = None
     """Static HDR metadata."""
-    reading: Reading = Reading()
+    reading: Reading = field(default_factory=Reading)
     window: tuple[int | None, int | None] = (None, None)
     """Ticks of the first frame's earliest time, and of the first time that is too late."""
     pictures: tuple[Path, ...] = ()
@@ -86,7 +86,12 @@ def probe(path: Path, reading: Reading | None = None) -> VideoInfo:
 
 
 def _of_stream(
-    path: Path, container: InputContainer, stream: VideoStream, frame: av.VideoFrame, reading: Reading, pipe: Pipe | None
+    path: Path,
+    container: InputContainer,
+    stream: VideoStream,
+    frame: av.VideoFrame,
+    reading: Reading,
+    pipe: Pipe | None,
 ) -> VideoInfo:
     rate = stream.average_rate or stream.guessed_rate or DEFAULT_RATE
     time_base = stream.time_base or 1 / rate
@@ -154,9 +159,7 @@ def _decoding(container: InputContainer, stream: VideoStream) -> Iterator[Iterat
         frames.close()  # type: ignore[attr-defined]  # it is a generator
 
 
-def _check_progressive(
-    stream: VideoStream, first: av.VideoFrame, further: Iterator[av.VideoFrame], path: Path
-) -> None:
+def _check_progressive(stream: VideoStream, first: av.VideoFrame, further: Iterator[av.VideoFrame], path: Path) -> None:
     if is_interlaced(stream, first, further):
         raise InputError(
             f"{path} is interlaced: make whole frames of it first, such as by "

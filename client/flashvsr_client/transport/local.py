@@ -36,9 +36,7 @@ class LocalTransport:
         with _translated(), self._turn:
             plan = engine.plan(width=spec.width, height=spec.height, scale=spec.scale)
             output: Literal["uint8", "uint16"] = "uint16" if spec.depth == 16 else "uint8"
-            session = engine.open(
-                width=spec.width, height=spec.height, scale=spec.scale, seed=spec.seed, output=output
-            )
+            session = engine.open(width=spec.width, height=spec.height, scale=spec.scale, seed=spec.seed, output=output)
         info = StreamInfo(
             width=plan.out_width,
             height=plan.out_height,
