@@ -73,7 +73,9 @@ def encoders() -> Finding:
 
     if DEFAULT_ENCODER in av.codecs_available:
         return Finding(True, f"encoder {DEFAULT_ENCODER}", f"FFmpeg {av.ffmpeg_version_info}")
-    return Finding(False, f"encoder {DEFAULT_ENCODER}", "this PyAV was built without it: pip install --force-reinstall av")
+    return Finding(
+        False, f"encoder {DEFAULT_ENCODER}", "this PyAV was built without it: pip install --force-reinstall av"
+    )
 
 
 def java_runtime() -> Finding:

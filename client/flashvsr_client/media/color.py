@@ -25,7 +25,7 @@ SMPTE170M: Final = 6
 # swscale's numbers for the same matrices; PyAV has names for some of them only
 _SWSCALE: Final = {BT709: 1, 4: 4, 5: 5, SMPTE170M: 5, 7: 7, 9: 9, 10: 9}
 _HD_LINES: Final = 720
-_LIMITED_WHITE: Final = 65283
+_WHITE: Final = 65283
 _RGB: Final = {8: "rgb24", 16: "rgb48le"}
 # of swscale: bicubic; chroma interpolated at full resolution, both ways; exact rounding. PyAV 18 alone names them all
 _FLAGS: Final = 0x4 | 0x2000 | 0x4000 | 0x40000
@@ -100,24 +100,27 @@ class Converter:
     def from_rgb(self, frame: Frame, pixel_format: str) -> av.VideoFrame:
         """Give RGB [h, w, 3], uint8 or uint16, in ``pixel_format``; RGB formats are of full range."""
         depth, target = 8 * frame.itemsize, av.VideoFormat(pixel_format)
-        picture = self._mapped(frame, (0, (1 << depth) - 1), self._levels(target, depth))
+        picture = self._mapped(frame, (0, (1 << depth) - 1), self._levels(target, depth, encoding=True))
         span = ColorRange.JPEG if target.is_rgb else self._colors.range
         source = rgb_frame(picture)
         return self._convert(source, pixel_format, ColorRange.JPEG, span)
 
-    def _levels(self, kind: av.VideoFormat, depth: int) -> tuple[float, float]:
-        """Say where swscale puts black and white in RGB, of the YUV format ``kind``; measured, and held by tests.
+    def _levels(self, kind: av.VideoFormat, depth: int, *, encoding: bool = False) -> tuple[float, float]:
+        """Say where swscale has black and white in RGB, from or to the format ``kind``; measured, and held by tests.
 
-        Of limited range it makes 65283 white in 16 bits, of full range the format's own samples followed by zeros. It
+        In 16 bits its white is 65283, but from YUV of full range it is the format's own white followed by zeros. It
         takes grey for full range whatever was said.
         """
         if kind.is_rgb:
             return 0, (1 << depth) - 1
-        if kind.name.startswith("gray") and not self._colors.full_range:
+        if kind.name.startswith("gray"):
+            if self._colors.full_range:
+                return 0, (1 << depth) - (1 << depth - kind.components[0].bits if depth > 8 else 1)
             return 16 << depth - 8, 235 << depth - 8
         if depth == 8:
             return 0, 255
-        return 0, (1 << 16) - (1 << 16 - kind.components[0].bits) if self._colors.full_range else _LIMITED_WHITE
+        whole = self._colors.full_range and not encoding
+        return 0, (1 << 16) - (1 << 16 - kind.components[0].bits) if whole else _WHITE
 
     def _mapped(self, picture: Frame, source: tuple[float, float], target: tuple[float, float]) -> Frame:
         """Map the levels ``source`` to ``target`` in a straight line."""

@@ -36,6 +36,8 @@ class FilmWriter:
         self._info = info
         self._copies: StreamCopies | None = None
         self._converter = Converter(made.colors)
+        self._steady = made.steady
+        self._count = 0
         self._started = False
         self.pixel_format = made.pixel_format
         self.depth = codecs.depth_of(made.pixel_format)
@@ -50,7 +52,9 @@ class FilmWriter:
     def describe(self, tag: str) -> None:
         """See :class:`Writer`."""
         assert not self._started
-        self._output.metadata[KEY] = with_provenance(self._output.metadata.get(KEY), tag)
+        metadata = self._output.metadata
+        own = next((key for key in metadata if key.lower() == KEY), KEY)  # Matroska writes its keys in capitals
+        metadata[own] = with_provenance(metadata.get(own), tag)
 
     def start(self) -> None:
         """Open the encoder and write the header, once."""
@@ -62,8 +66,10 @@ class FilmWriter:
         """See :class:`Writer`."""
         self.start()
         frame = self._converter.from_rgb(picture, self.pixel_format)
-        frame.time_base = self._info.time_base
-        frame.pts, frame.duration = moment.pts, moment.duration
+        frame.time_base, frame.pts, frame.duration = self._info.time_base, moment.pts, moment.duration
+        if self._steady:
+            frame.time_base, frame.pts, frame.duration = 1 / self._info.rate, self._count, 1
+        self._count += 1
         self._output.mux(self._stream.encode(frame))
         if self._copies is not None:
             self._copies.until(moment.pts * self._info.time_base)

@@ -17,7 +17,7 @@ from flashvsr_client.errors import OutputError, UsageError
 from flashvsr_client.media import codecs
 from flashvsr_client.media.color import Colors
 from flashvsr_client.media.hdr import encoder_options
-from flashvsr_client.media.output import MUXERS, muxer_of
+from flashvsr_client.media.output import MUXERS, STREAMS, muxer_of
 from flashvsr_client.media.pictures import is_tone_mapped, output_colors
 from flashvsr_client.media.probe import VideoInfo
 from flashvsr_client.media.stdin import STANDARD
@@ -40,6 +40,11 @@ class Film:
     colors: Colors
     width: int
     height: int
+
+    @property
+    def steady(self) -> bool:
+        """Whether there are no times in it, but a rate: frames are numbered."""
+        return self.muxer in STREAMS.values()
 
 
 def film(target: Path, info: VideoInfo, width: int, height: int, encoding: Encoding) -> Film:
@@ -83,7 +88,7 @@ def add_video(output: OutputContainer, made: Film, info: VideoInfo) -> VideoStre
     assert isinstance(stream, VideoStream)
     stream.pix_fmt = made.pixel_format
     context = stream.codec_context
-    context.time_base = info.time_base
+    context.time_base = 1 / info.rate if made.steady else info.time_base
     context.flags |= Flags.frame_duration
     context.sample_aspect_ratio = info.pixel_aspect
     context.colorspace = made.colors.matrix

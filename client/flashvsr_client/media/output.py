@@ -73,10 +73,10 @@ def check_output(target: Path, source: Path, *, overwrite: bool) -> None:
         raise OutputError(
             f"{target}: the output's name must end in {', '.join(known)}; a name without an ending is a folder of PNG"
         )
+    named = folder_and_pattern(target) if is_pictures(target) else None
     try:
-        if is_pictures(target):
-            folder, pattern = folder_and_pattern(target)
-            reason = _folder_refusal(folder, pattern, source, overwrite=overwrite)
+        if named is not None:
+            reason = _folder_refusal(*named, source, overwrite=overwrite)
         else:
             reason = _refusal(target, source, overwrite=overwrite)
     except OSError as error:

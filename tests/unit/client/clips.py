@@ -81,5 +81,3 @@ def moving(fields: bool, count: int = 30) -> list[Frame]:
             picture[1::2] = at(index + 0.5)[1::2]
         frames.append(picture)
     return frames
-
-

@@ -75,7 +75,12 @@ def test_an_index_is_made_only_where_packets_tell_the_frames(films: dict[str, Pa
 @pytest.mark.parametrize("kind", ["mp4", "mkv", "ts"])
 @pytest.mark.parametrize(
     ("start", "duration", "expected"),
-    [("0", "0.4", range(10)), ("0.4", None, range(10, 44)), ("0.41", "0.08", range(11, 13)), ("1.7", "9", range(43, 44))],
+    [
+        ("0", "0.4", range(10)),
+        ("0.4", None, range(10, 44)),
+        ("0.41", "0.08", range(11, 13)),
+        ("1.7", "9", range(43, 44)),
+    ],
 )
 def test_a_part_of_a_film_is_cut_to_the_frame(
     films: dict[str, Path], kind: str, start: str, duration: str | None, expected: range
@@ -139,7 +144,9 @@ def test_a_jpeg_is_read_as_jpegs_are(tmp_path: Path) -> None:
     """JFIF is BT.601 of full range, however many lines it has."""
     red = np.zeros((720, 16, 3), np.uint8)
     red[..., 0] = 255
-    encoded(tmp_path / "red.jpg", [red], codec="mjpeg", pixel_format="yuvj444p", options={}, colors=Colors(5, True, 2, 2))
+    encoded(
+        tmp_path / "red.jpg", [red], codec="mjpeg", pixel_format="yuvj444p", options={}, colors=Colors(5, True, 2, 2)
+    )
     (frame,) = decode(probe(tmp_path / "red.jpg"))
     assert np.abs(frame.picture[360, 8].astype(int) - (255, 0, 0)).max() <= 3
 
@@ -180,9 +187,11 @@ def test_deep_levels_are_exact(pixel_format: str, full: bool) -> None:
     exact = black + picture[0, :, 0] / 65535 * (white - black)
     assert np.abs(luma - exact).max() <= 1
     back = converter.to_rgb(there, 16)
-    assert (back[0, 0, 0], back[0, -1, 0]) == (0, 65535)
+    step = 1 << 16 - bits
+    assert back[0, 0].max() <= (2 * step if full else 0), "rounded chroma shows in full range"
+    assert back[0, -1].min() >= 65535 - (2 * step if full else 0)
     again = np.frombuffer(converter.from_rgb(back, pixel_format).planes[0], np.uint16).reshape(32, -1)[0, :1024]
-    assert np.abs(again.astype(int) - luma).max() <= (1 if bits == 12 else 0)
+    assert np.abs(again.astype(int) - luma).max() <= (1 if bits == 12 or full else 0)
 
 
 @pytest.mark.parametrize("depth", [8, 16])
@@ -255,12 +264,13 @@ def test_a_reading_that_makes_no_sense_is_refused(values: dict[str, object]) -> 
 
 def test_a_long_film_takes_no_more_memory_than_a_short_one(tmp_path: Path) -> None:
     code = (
-        "import resource, sys\n"
+        "import sys\n"
         "from pathlib import Path\n"
         "from flashvsr_client import Client\n"
         "from flashvsr_client.testing import MockTransport\n"
         "Client(transport=MockTransport()).upscale_file(sys.argv[1], sys.argv[2], 2)\n"
-        "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)\n"
+        "status = dict(line.split(':', 1) for line in Path('/proc/self/status').read_text().splitlines())\n"
+        "print(status['VmHWM'].split()[0])\n"
     )
     peaks = []
     for count in (150, 1200):
