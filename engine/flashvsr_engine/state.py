@@ -14,10 +14,10 @@ from flashvsr_engine.model import ProjectorMemory
 class StreamState:
     """The whole state of one stream.
 
-    kv: keys and values, by tile. pending: input frames not yet taken by a chunk, uint8 or uint16 (T, h, w, 3). last_frame: the
-    newest input frame (1, h, w, 3), which fills the last chunk. projector: its memory, by tile. decoder: its memory,
-    whole frames. lq_tail: the upscaled frames that the next chunk's decoder needs again, float32 (1, 3, 4, H, W).
-    chunks: how many are done.
+    kv: keys and values, by tile. pending: input frames not yet taken by a chunk, uint8 or uint16 (T, h, w, 3).
+    last_frame: the newest input frame (1, h, w, 3), which fills the last chunk. projector: its memory, by tile.
+    decoder: its memory, whole frames. lq_tail: the upscaled frames that the next chunk's decoder needs again, float32
+    (1, 3, 4, H, W). chunks: how many are done.
     """
 
     kv: KVCache

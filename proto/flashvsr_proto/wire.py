@@ -1,6 +1,7 @@
 """The one codec between frames and wire messages, for both ends. No torch.
 
-RGB24 and RGB48LE are exact and decoded without a copy; YUV420P halves the bytes and loses chroma detail (see :mod:`.yuv`).
+RGB24 and RGB48LE are exact and decoded without a copy; YUV420P halves the bytes of RGB24 and loses chroma detail (see
+:mod:`.yuv`).
 Every size is checked against the bytes that are there before anything is allocated.
 """
 
@@ -70,7 +71,8 @@ def encode(
 ) -> pb.Frames:
     """Make a message of RGB ``frames`` [T, h, w, 3], uint16 for RGB48LE and else uint8.
 
-    ``color`` says which YUV (default: as the proto says). The message carries ``color`` with unspecified tags resolved. Raises :class:`WireError`.
+    ``color`` says which YUV (default: as the proto says). The message carries ``color`` with unspecified tags resolved.
+    Raises :class:`WireError`.
     """
     sample = _INTERLEAVED.get(pixel_format, _INTERLEAVED[pb.PIXEL_FORMAT_RGB24])
     if frames.dtype != sample or frames.ndim != 4 or frames.shape[3] != 3:
@@ -98,7 +100,8 @@ def encode(
 def decode(message: pb.Frames) -> Pictures:
     """Give the RGB frames [T, h, w, 3] of a message, uint16 of RGB48LE and else uint8.
 
-    Interleaved RGB comes as a read-only view of its bytes. Raises :class:`WireError` for anything malformed, before any allocation.
+    Interleaved RGB comes as a read-only view of its bytes. Raises :class:`WireError` for anything malformed, before
+    any allocation.
     """
     sizes = _checked_sizes(message)
     shape = (message.count, message.height, message.width)

@@ -17,13 +17,14 @@ from flashvsr_client.media import codecs
 from flashvsr_client.media.color import Converter
 from flashvsr_client.media.decode import Moment
 from flashvsr_client.media.film import Film, add_video, film
-from flashvsr_client.media.output import MUXERS, NOWHERE, STREAMS, is_picture, is_pictures, whole_or_nothing
+from flashvsr_client.media.output import MUXERS, NOWHERE, STREAMS, is_picture, is_pictures
 from flashvsr_client.media.passthrough import StreamCopies, kept_metadata
 from flashvsr_client.media.png import pictures_written
 from flashvsr_client.media.probe import VideoInfo
 from flashvsr_client.media.provenance import KEY, with_provenance
 from flashvsr_client.media.source import opened, video_stream
 from flashvsr_client.media.stdin import STANDARD
+from flashvsr_client.media.whole import whole_or_nothing
 from flashvsr_client.media.writer import Writer
 
 

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from fractions import Fraction
-from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import av
 from av.container import InputContainer, OutputContainer
-from av.stream import AttachmentStream, Disposition, Stream
+from av.stream import AttachmentStream, Stream
 
 from flashvsr_client.config import Encoding
 from flashvsr_client.errors import InputError, OutputError
+from flashvsr_client.media.holding import codec_name, holds, is_cover
 from flashvsr_client.media.output import MUXERS, muxer_of
 from flashvsr_client.media.probe import VideoInfo
 from flashvsr_client.media.source import opened
@@ -39,11 +39,6 @@ def chosen(source: InputContainer, encoding: Encoding) -> Iterator[Stream]:
             wanted = encoding.attachments and (stream.type == "attachment" or is_cover(stream))
         if wanted:
             yield stream
-
-
-def is_cover(stream: Stream) -> bool:
-    """Whether it is a picture of the whole, such as a poster."""
-    return stream.type == "video" and bool(stream.disposition & Disposition.attached_pic)
 
 
 def kept_metadata(metadata: dict[str, str]) -> dict[str, str]:
@@ -125,12 +120,12 @@ def _time(packet: av.Packet[Any]) -> Fraction:
 def _added(stream: Stream, output: OutputContainer, target: Path, path: Path) -> Stream | None:
     """Add a stream like this one; None for what is written whole, at once, and has no packets."""
     muxer = muxer_of(target)
-    if not _holds(muxer, stream):
-        others = [suffix for suffix, other in MUXERS.items() if other != muxer and _holds(other, stream)]
+    if not holds(muxer, stream):
+        others = [suffix for suffix, other in MUXERS.items() if other != muxer and holds(other, stream)]
         rename = f"name the output {' or '.join(others)}, or " if others else ""
         what = "cover picture" if is_cover(stream) else stream.type
         raise OutputError(
-            f"{target.suffix} cannot hold the input's {what} ({_codec_name(stream)}): "
+            f"{target.suffix} cannot hold the input's {what} ({codec_name(stream)}): "
             f"{rename}give {_REMEDIES.get(stream.type, '--no-attachments')}"
         )
     if isinstance(stream, AttachmentStream):
@@ -147,32 +142,12 @@ def _added(stream: Stream, output: OutputContainer, target: Path, path: Path) ->
 
 def _attach_cover(stream: Stream, output: OutputContainer, path: Path) -> None:
     """Write a cover of the file at ``path`` as Matroska has it: as an attached file."""
-    kind = {"mjpeg": "jpeg"}.get(_codec_name(stream), _codec_name(stream))
+    kind = {"mjpeg": "jpeg"}.get(codec_name(stream), codec_name(stream))
     name = stream.metadata.get("filename", f"cover.{'jpg' if kind == 'jpeg' else kind}")
     with opened(path) as container:
         packet = next((packet for packet in container.demux(container.streams[stream.index]) if packet.size), None)
     if packet is not None:
         output.add_attachment(name, stream.metadata.get("mimetype", f"image/{kind}"), bytes(packet))
-
-
-def _codec_name(stream: Stream) -> str:
-    if isinstance(stream, AttachmentStream):
-        return stream.name or "attachment"
-    return stream.codec_context.name if stream.codec_context is not None else str(stream.name)
-
-
-def _holds(muxer: str, stream: Stream) -> bool:
-    """Whether the container takes the stream's codec."""
-    if isinstance(stream, AttachmentStream):
-        return muxer == "matroska"
-    if is_cover(stream):
-        return muxer in ("matroska", "mp4", "mov")
-    with av.open(BytesIO(), "w", format=muxer) as trial:
-        try:
-            trial.add_stream_from_template(stream, opaque=True)
-        except ValueError:
-            return False
-        return True
 
 
 def _add_chapters(source: InputContainer, output: OutputContainer, origin: Fraction, end: Fraction | None) -> None:

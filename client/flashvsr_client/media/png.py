@@ -17,9 +17,10 @@ from flashvsr_client.config import Encoding
 from flashvsr_client.errors import OutputError, UsageError
 from flashvsr_client.media.color import rgb_frame
 from flashvsr_client.media.decode import Moment
-from flashvsr_client.media.output import folder_and_pattern, is_picture, whole_folder_or_nothing, whole_or_nothing
+from flashvsr_client.media.output import folder_and_pattern, is_picture
 from flashvsr_client.media.pictures import is_tone_mapped
 from flashvsr_client.media.probe import VideoInfo
+from flashvsr_client.media.whole import whole_folder_or_nothing, whole_or_nothing
 
 _DEEP_NAMES: Final = ("rgb48", "rgb48be", "rgb48le")
 

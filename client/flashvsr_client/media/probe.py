@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from fractions import Fraction
-from math import ceil
 from pathlib import Path
 from typing import Final
 
@@ -24,6 +23,7 @@ from flashvsr_client.media.interlace import is_interlaced
 from flashvsr_client.media.orientation import Orientation, orientation_of
 from flashvsr_client.media.source import opened, video_stream
 from flashvsr_client.media.stdin import STANDARD, Pipe
+from flashvsr_client.media.trim import frames_within, window_of
 
 DEFAULT_RATE: Final = Fraction(25)
 
@@ -96,7 +96,7 @@ def _of_stream(
     rate = stream.average_rate or stream.guessed_rate or DEFAULT_RATE
     time_base = stream.time_base or 1 / rate
     start = _origin(container, time_base)
-    window = _window(reading, Fraction(container.start_time or 0, av.time_base), time_base)
+    window = window_of(reading, Fraction(container.start_time or 0, av.time_base), time_base)
     orientation, colors = orientation_of(frame), colors_of(frame)
     check_treatment(colors.transfer, reading.hdr, path)
     aspect = stream.sample_aspect_ratio or Fraction(1)
@@ -110,7 +110,7 @@ def _of_stream(
         rate=rate,
         time_base=time_base,
         origin=start if window[0] is None else window[0],
-        frames=_within(_estimate(container, stream, rate), rate, reading),
+        frames=frames_within(_estimate(container, stream, rate), rate, reading),
         colors=colors,
         audio_codecs=tuple(audio.codec_context.name for audio in container.streams.audio if audio.codec_context),
         depth=_depth(frame),
@@ -127,7 +127,7 @@ def _of_folder(path: Path, reading: Reading) -> VideoInfo:
     orientation, colors = orientation_of(frame), colors_of(frame)
     check_treatment(colors.transfer, reading.hdr, path)
     rate = reading.fps or DEFAULT_RATE
-    window = _window(reading, Fraction(0), 1 / rate)
+    window = window_of(reading, Fraction(0), 1 / rate)
     width, height = (frame.height, frame.width) if orientation.transposed else (frame.width, frame.height)
     first, end = window[0] or 0, len(pictures) if window[1] is None else min(window[1], len(pictures))
     return VideoInfo(
@@ -167,14 +167,6 @@ def _check_progressive(stream: VideoStream, first: av.VideoFrame, further: Itera
         )
 
 
-def _window(reading: Reading, begin: Fraction, time_base: Fraction) -> tuple[int | None, int | None]:
-    """Ticks of the file's clock, which begins at ``begin`` seconds, between which frames are taken."""
-    first = ceil((begin + reading.start) / time_base) if reading.start else None
-    if reading.duration is None:
-        return first, None
-    return first, ceil((begin + reading.start + reading.duration) / time_base)
-
-
 def _depth(frame: av.VideoFrame) -> int:
     return 16 if any(component.bits > 8 for component in frame.format.components) else 8
 
@@ -191,12 +183,3 @@ def _estimate(container: InputContainer, stream: VideoStream, rate: Fraction) ->
     if container.duration:
         return max(1, round(container.duration * rate / av.time_base))
     return None
-
-
-def _within(frames: int | None, rate: Fraction, reading: Reading) -> int | None:
-    if frames is not None:
-        frames = max(0, frames - round(reading.start * rate))
-    if reading.duration is None:
-        return frames
-    wanted = max(1, round(reading.duration * rate))
-    return wanted if frames is None else min(frames, wanted)

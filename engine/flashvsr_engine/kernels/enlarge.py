@@ -12,9 +12,10 @@ Size = tuple[int, int]
 
 
 def enlarge(frames: Tensor, size: Size, padded: Size) -> Tensor:
-    """uint8 or uint16 (T, h, w, 3) -> float32 (1, 3, T, H, W) in [-1, 1]: bicubic (a = -0.5) to `size`, reflected to `padded`.
+    """Integers (T, h, w, 3) -> float32 (1, 3, T, H, W) in [-1, 1]: bicubic (a = -0.5) to `size`, reflected to `padded`.
 
-    Both are (height, width); size is at least that of the frames. The kernel's weights are the twin's up to float32.
+    They are uint8, or uint16 of full scale. Both sizes are (height, width); size is at least that of the frames. The
+    kernel's weights are the twin's up to float32.
     """
     if not fused(frames):
         return enlarge_reference(frames, size, padded)

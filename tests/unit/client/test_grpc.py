@@ -12,6 +12,7 @@ import pytest
 from flashvsr_client import (
     Client,
     ClientError,
+    InputError,
     Retry,
     ServerBusyError,
     ServerError,
@@ -53,6 +54,16 @@ def client_of(serve: FakeServe, *, message: float = 30.0) -> Client:
 def upscale(session: Session, count: int) -> list[int]:
     frames = (np.full((16, 16, 3), index, np.uint8) for index in range(count))
     return [int(frame[0, 0, 0]) for frame in session.upscale(frames)]
+
+
+def test_sixteen_bits_go_there_and_back(serve: FakeServe) -> None:
+    frames = [np.full((16, 16, 3), 300 * index + 7, np.uint16) for index in range(9)]
+    with client_of(serve) as client, client.open_session(16, 16, scale=2, depth=16) as session:
+        made = list(session.upscale(frames))
+    assert {frame.dtype for frame in made} == {np.dtype(np.uint16)}
+    assert [int(frame[0, 0, 0]) for frame in made] == [300 * index + 7 for index in range(9)]
+        with pytest.raises(InputError, match="this stream takes uint8"):
+            list(client.open_session(16, 16, scale=2).upscale(frames))
 
 
 @pytest.mark.parametrize("count", [1, 4, 5, 6, 30])

@@ -75,7 +75,7 @@ def test_what_is_kept_is_carried_with_its_light(tmp_path: Path, codec: str) -> N
 
 def test_what_cannot_carry_it_is_refused(tmp_path: Path) -> None:
     source = hdr_clip(tmp_path / "in.mp4")
-    with pytest.raises(OutputError, match="ffv1 cannot carry .* choose -c libx265"):
+    with pytest.raises(OutputError, match=r"ffv1 cannot carry .* choose -c libx265"):
         upscaled(source, tmp_path / "out.mkv", "keep", codec="ffv1")
     with pytest.raises(UsageError, match="yuv420p: HDR needs 10 bits"):
         upscaled(source, tmp_path / "out.mkv", "keep", pixel_format="yuv420p")
