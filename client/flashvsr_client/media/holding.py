@@ -25,7 +25,7 @@ def holds(muxer: str, stream: Stream) -> bool:
     if isinstance(stream, AttachmentStream):
         return muxer == "matroska"
     if is_cover(stream):
-        return muxer in ("matroska", "mp4", "mov")
+        return muxer in ("matroska", "mp4")  # FFmpeg drops it in MOV without a word
     with av.open(BytesIO(), "w", format=muxer) as trial:
         try:
             trial.add_stream_from_template(stream, opaque=True)
