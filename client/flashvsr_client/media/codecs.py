@@ -36,8 +36,9 @@ class _Quality:
 
 
 _CRF: Final = {
-    "libx264": _Quality("crf", 51, 18),
-    "libx265": _Quality("crf", 51, 20, {"x265-params": "log-level=error"}),
+    # a number of threads, lest the packets depend on how many cores are free
+    "libx264": _Quality("crf", 51, 18, {"threads": "8"}),
+    "libx265": _Quality("crf", 51, 20, {"x265-params": "log-level=error:frame-threads=2"}),
     "libsvtav1": _Quality("crf", 63, 24),
     "libvpx-vp9": _Quality("crf", 63, 20, {"b": "0", "row-mt": "1"}),
 }

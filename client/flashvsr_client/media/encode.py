@@ -13,16 +13,15 @@ from av.container import InputContainer, OutputContainer
 from flashvsr_client.chunks import Frame
 from flashvsr_client.config import Encoding
 from flashvsr_client.errors import OutputError
-from flashvsr_client.media import codecs
+from flashvsr_client.media import codecs, provenance
 from flashvsr_client.media.color import Converter
 from flashvsr_client.media.decode import Moment
 from flashvsr_client.media.film import Film, add_video, film
 from flashvsr_client.media.output import MUXERS, NOWHERE, STREAMS, is_picture, is_pictures
-from flashvsr_client.media.passthrough import StreamCopies, kept_metadata
+from flashvsr_client.media.passthrough import StreamCopies, carried_over
 from flashvsr_client.media.png import pictures_written
 from flashvsr_client.media.probe import VideoInfo
-from flashvsr_client.media.provenance import KEY, with_provenance
-from flashvsr_client.media.source import opened, video_stream
+from flashvsr_client.media.source import opened
 from flashvsr_client.media.stdin import STANDARD
 from flashvsr_client.media.whole import whole_or_nothing
 from flashvsr_client.media.writer import Writer
@@ -45,17 +44,12 @@ class FilmWriter:
 
     def carry_over(self, source: InputContainer, target: Path, encoding: Encoding) -> None:
         """Take everything but the pictures from ``source``. Raises :class:`OutputError` for what has no place."""
-        shown = video_stream(source, self._info.path)
-        self._stream.metadata.update(kept_metadata(shown.metadata))
-        self._stream.disposition = shown.disposition
-        self._copies = StreamCopies(source, self._output, self._info, target, encoding)
+        self._copies = carried_over(source, self._output, self._stream, self._info, target, encoding)
 
     def describe(self, tag: str) -> None:
         """See :class:`Writer`."""
         assert not self._started
-        metadata = self._output.metadata
-        own = next((key for key in metadata if key.lower() == KEY), KEY)  # Matroska writes its keys in capitals
-        metadata[own] = with_provenance(metadata.get(own), tag)
+        provenance.put(self._output, tag)
 
     def start(self) -> None:
         """Open the encoder and write the header, once."""
@@ -93,8 +87,7 @@ def writing(target: Path, info: VideoInfo, width: int, height: int, encoding: En
         with pictures_written(target, info, encoding) as pictures:
             yield pictures
         return
-    made = film(target, info, width, height, encoding)
-    _rehearse(made, target, info, encoding)
+    made = check_film(target, info, width, height, encoding)
     with ExitStack() as stack:
         if target == STANDARD:
             place = "pipe:1"
@@ -107,10 +100,15 @@ def writing(target: Path, info: VideoInfo, width: int, height: int, encoding: En
         writer.finish()
 
 
-def _rehearse(made: Film, target: Path, info: VideoInfo, encoding: Encoding) -> None:
-    """Write the header into memory: whatever encoder or container refuse is known before any work."""
+def check_film(target: Path, info: VideoInfo, width: int, height: int, encoding: Encoding) -> Film:
+    """Write the header into memory: whatever encoder or container refuse is known before any work.
+
+    Raises :class:`OutputError` and :class:`UsageError`.
+    """
+    made = film(target, info, width, height, encoding)
     with _opened_writer(BytesIO(), made, target, info, encoding) as trial:
         trial.start()
+    return made
 
 
 @contextmanager
@@ -120,7 +118,7 @@ def _opened_writer(
     with ExitStack() as stack:
         copying = made.muxer in MUXERS.values() and info.pipe is None and not info.pictures
         source = stack.enter_context(opened(info.path, info.reading)) if copying else None
-        stack.enter_context(_output_errors(target, made))  # inside the source's block: errors below are the output's
+        stack.enter_context(output_errors(target, made))  # inside the source's block: errors below are the output's
         options = {"strict": "-1"} if made.muxer in STREAMS.values() else {}
         output = stack.enter_context(av.open(place, "w", format=made.muxer, container_options=options))
         writer = FilmWriter(output, made, info)
@@ -130,7 +128,8 @@ def _opened_writer(
 
 
 @contextmanager
-def _output_errors(target: Path, made: Film) -> Iterator[None]:
+def output_errors(target: Path, made: Film) -> Iterator[None]:
+    """Turn FFmpeg's errors in the block into :class:`OutputError` for ``target``."""
     try:
         yield
     except av.error.EncoderNotFoundError as error:

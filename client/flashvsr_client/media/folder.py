@@ -29,6 +29,11 @@ def pictures_in(folder: Path) -> tuple[Path, ...]:
     return tuple(sorted(found, key=lambda path: _natural(path.name)))
 
 
+def is_frame_folder(path: Path) -> bool:
+    """Whether a path is a folder with pictures in it, and so one input, not a folder of films."""
+    return path.is_dir() and any(one.suffix.lower() in SUFFIXES and not _hidden(one) for one in path.iterdir())
+
+
 def decoded(pictures: Sequence[Path], first: int = 0) -> Iterator[av.VideoFrame]:
     """Decode the pictures from number ``first`` on; a frame's time is its number. Raises :class:`InputError`."""
     for number, path in enumerate(pictures[first:], first):

@@ -16,7 +16,7 @@ from flashvsr_client.errors import InputError, OutputError
 from flashvsr_client.media.holding import codec_name, holds, is_cover
 from flashvsr_client.media.output import MUXERS, muxer_of
 from flashvsr_client.media.probe import VideoInfo
-from flashvsr_client.media.source import opened
+from flashvsr_client.media.source import opened, video_stream
 
 if TYPE_CHECKING:
     from av.container.core import Chapter  # known to PyAV's stubs only
@@ -111,6 +111,20 @@ class StreamCopies:
                 f"{self._info.path}: its audio or subtitles are damaged ({error.strerror}): repair it, or give "
                 "--no-audio or --no-subtitles"
             ) from error
+
+
+def carried_over(
+    source: InputContainer, output: OutputContainer, video: Stream, info: VideoInfo, target: Path, encoding: Encoding
+) -> StreamCopies:
+    """Take everything but the pictures from ``source``; ``video`` is the stream of ``output`` that has those.
+
+    Call it before the header of ``output`` is written, and then :meth:`StreamCopies.until` along with the video.
+    Raises :class:`OutputError` for what has no place.
+    """
+    shown = video_stream(source, info.path)
+    video.metadata.update(kept_metadata(shown.metadata))
+    video.disposition = shown.disposition
+    return StreamCopies(source, output, info, target, encoding)
 
 
 def _time(packet: av.Packet[Any]) -> Fraction:

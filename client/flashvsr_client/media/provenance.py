@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
+from av.container import OutputContainer
+
 from flashvsr_client import __version__
 
 KEY: Final = "comment"
@@ -16,6 +18,8 @@ def provenance(model: str, scale: int, seed: int | None) -> str:
     return f"upscaled by flashvsr {__version__}; model {model}; scale {scale}; seed {said}"
 
 
-def with_provenance(comment: str | None, tag: str) -> str:
-    """Put the tag behind the source's own comment."""
-    return tag if not comment else f"{comment} | {tag}"
+def put(output: OutputContainer, tag: str) -> None:
+    """Put the tag into a container's metadata, behind the source's own comment; before its header is written."""
+    metadata = output.metadata
+    own = next((key for key in metadata if key.lower() == KEY), KEY)  # Matroska writes its keys in capitals
+    metadata[own] = f"{metadata[own]} | {tag}" if metadata.get(own) else tag
