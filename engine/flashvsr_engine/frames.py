@@ -32,7 +32,7 @@ def copied(frames: Frames, geometry: Geometry) -> Tensor:
 
 
 def upscale(frames: Tensor, geometry: Geometry) -> Tensor:
-    """LQ frames: (T, h, w, 3) as copied -> float32 (1, 3, T, H, W) in [-1, 1], bicubic (a = -0.5), reflected padding."""
+    """LQ frames: (T, h, w, 3) as copied -> float32 (1, 3, T, H, W) in [-1, 1], bicubic (a = -0.5), reflected."""
     size = (geometry.out_height, geometry.out_width)
     return enlarge(frames, size, (geometry.padded_height, geometry.padded_width))
 

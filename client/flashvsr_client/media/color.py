@@ -72,6 +72,8 @@ def colors_of(frame: av.VideoFrame) -> Colors:
             f"colour matrix {matrix} of the input (H.273) is none of {sorted(_SWSCALE)}: convert it to BT.709 first"
         )
     full = frame.color_range == ColorRange.JPEG or frame.format.name.startswith("yuvj")
+    if frame.format.name.startswith("gray") and frame.color_range == ColorRange.UNSPECIFIED:
+        full = True  # as FFmpeg has it, and as grey JPEGs are
     return Colors(matrix, full_range=full, primaries=primaries, transfer=transfer)
 
 

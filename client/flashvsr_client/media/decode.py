@@ -55,6 +55,9 @@ def decode(
     Times are the file's own, to the tick; where it has none, or goes back, a frame follows the one before. Raises
     :class:`InputError` for a file that is damaged or cut short, and for one that changes its size on the way.
     """
+    known = info.frames if info.pictures else None if index is None else len(index)
+    if known and first >= known:
+        return
     reader = RgbReader(info, depth or info.depth)
     stop = None if count is None else first + count
     clocked = _windowed(_clocked(_source(info, first, index)), info)
@@ -79,7 +82,7 @@ def _source(info: VideoInfo, first: int, index: FrameIndex | None) -> Iterator[a
 
 def _from_index(info: VideoInfo, first: int, index: FrameIndex) -> Iterator[av.VideoFrame]:
     """Begin at a key frame and drop what is before ``first``; if that frame does not come out, begin at the start."""
-    if first >= len(index):
+    if not len(index):
         return
     target, entry = int(index.times[first]), index.entry(first)
     if entry is not None and first > 0:
@@ -115,8 +118,14 @@ def _clocked(frames: Iterable[av.VideoFrame]) -> Iterator[_Clocked]:
 
 def _windowed(frames: Iterable[_Clocked], info: VideoInfo) -> Iterator[_Clocked]:
     first, end = info.window
+    found = False
     for one in frames:
         if end is not None and one.pts >= end:
-            return
+            break
         if first is None or one.pts >= first:
+            found = True
             yield one
+    if not found and info.window != (None, None):
+        raise InputError(
+            f"{info.path} has no frame in the part that -ss and -t name: it ends before, or name more of it"
+        )

@@ -40,7 +40,7 @@ def orientation_of(frame: av.VideoFrame) -> Orientation:
     """
     matrix = side_data(frame, Type.DISPLAYMATRIX)
     if matrix is None:
-        return Orientation()
+        return _of_rotation(frame)
     a, b, _, c, d = np.frombuffer(matrix, np.int32, 5) / 65536.0
     straight, crossed = max(abs(a), abs(d)), max(abs(b), abs(c))
     if min(straight, crossed) > _SKEW * max(straight, crossed):
@@ -51,3 +51,9 @@ def orientation_of(frame: av.VideoFrame) -> Orientation:
     if crossed > straight:
         return Orientation(transposed=True, mirrored=bool(c < 0), flipped=bool(b < 0))
     return Orientation(mirrored=bool(a < 0), flipped=bool(d < 0))
+
+
+def _of_rotation(frame: av.VideoFrame) -> Orientation:
+    """Read the angle alone, counterclockwise, which PyAV finds where it cannot give the matrix."""
+    turns = round(frame.rotation / 90) % 4
+    return Orientation(transposed=turns % 2 == 1, mirrored=turns in (2, 3), flipped=turns in (1, 2))

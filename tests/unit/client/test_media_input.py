@@ -24,6 +24,7 @@ from flashvsr_client.media.probe import probe
 from flashvsr_client.media.stdin import Pipe
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import Image, ImageOps
 
 from tests.unit.client.clips import encoded, moving, number_of, numbered, ramp
 
@@ -104,8 +105,11 @@ def test_a_part_of_a_film_is_cut_to_the_frame(
         assert [frame.moment for frame in second] == [frame.moment for frame in frames[1:2]]
 
 
-def test_a_cut_behind_the_end_has_no_frames(films: dict[str, Path]) -> None:
-    assert not list(decode(probe(films["mp4"], Reading(start=Fraction(60)))))
+@pytest.mark.parametrize(("start", "duration"), [("60", None), ("0.001", "0.01")])
+def test_a_cut_without_frames_is_said(films: dict[str, Path], start: str, duration: str | None) -> None:
+    reading = Reading(start=Fraction(start), duration=None if duration is None else Fraction(duration))
+    with pytest.raises(InputError, match="has no frame in the part"):
+        list(decode(probe(films["mp4"], reading)))
 
 
 def test_a_folder_is_read_in_natural_order(tmp_path: Path) -> None:
@@ -156,6 +160,29 @@ def test_a_jpeg_is_read_as_jpegs_are(tmp_path: Path) -> None:
     )
     (frame,) = decode(probe(tmp_path / "red.jpg"))
     assert np.abs(frame.picture[360, 8].astype(int) - (255, 0, 0)).max() <= 3
+
+
+def test_a_photograph_with_exif_is_read_and_turned(tmp_path: Path) -> None:
+    """PyAV does not know EXIF as side data, and then gives none."""
+    wide = Image.fromarray(np.repeat(ramp(48, 32)[..., :1] // 257, 3, axis=2).astype(np.uint8))
+    exif = Image.Exif()
+    for number in range(1, 9):
+        exif[0x0112] = number  # orientation
+        wide.save(tmp_path / "photo.jpg", quality=100, exif=exif)
+        wide.save(tmp_path / "photo.tif", exif=exif)
+        probe(tmp_path / "photo.tif")
+        if number in (1, 3, 6, 8):  # turned and not mirrored, as cameras do
+            expected = ImageOps.exif_transpose(Image.open(tmp_path / "photo.jpg"))
+            shown = next(decode(probe(tmp_path / "photo.jpg"))).picture
+            assert shown.shape[1::-1] == expected.size
+            assert np.abs(shown.astype(int) - np.asarray(expected)).max() <= 3
+
+
+@pytest.mark.parametrize("name", ["grey.png", "grey.jpg", "grey.gif", "grey.bmp"])
+def test_grey_pictures_are_of_full_range(tmp_path: Path, name: str) -> None:
+    grey = ramp(48, 32)[..., 0] // 257
+    Image.fromarray(grey.astype(np.uint8)).save(tmp_path / name)
+    assert np.abs(next(decode(probe(tmp_path / name))).picture[..., 1].astype(int) - grey).max() <= 3
 
 
 MATRICES = [(a, b, c, d) for s in (1, -1) for t in (1, -1) for a, b, c, d in ((s, 0, 0, t), (0, s, t, 0))]
