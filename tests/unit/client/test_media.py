@@ -15,7 +15,7 @@ from flashvsr_client.media.decode import decode
 from flashvsr_client.media.orientation import Orientation
 from flashvsr_client.media.probe import probe
 from flashvsr_client.testing import MockTransport
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 MakeClip = Callable[..., Path]
@@ -211,6 +211,7 @@ def test_what_is_no_video_is_said_in_one_line(tmp_path: Path, make: Callable[[Pa
     assert str(source) in str(caught.value)
 
 
+@settings(deadline=None)
 @given(st.floats(0.05, 0.95))
 def test_no_cut_of_a_file_is_taken_for_the_whole(tmp_path_factory: pytest.TempPathFactory, part: float) -> None:
     folder = tmp_path_factory.mktemp("cut")
