@@ -17,6 +17,7 @@ from flashvsr_client.config import (
     JobOptions,
     Limits,
     LocalOptions,
+    Reading,
     RetryPolicy,
     Segmentation,
     Timeout,
@@ -88,13 +89,15 @@ class Client:
         job: JobOptions | None = None,
         progress: Progress | None = None,
         interrupt: Interrupt | None = None,
+        reading: Reading | None = None,
     ) -> Report:
-        """Upscale a video file by 2, 3 or 4 and give the report of the job.
+        """Upscale a video, a folder of pictures or, for "-", standard input by 2, 3 or 4; give the report of the job.
 
-        The output is H.264 in MP4, MOV or MKV, by the ending of ``target``, with the source's frame times, colours
-        and audio. It appears under its name when it is whole. A long film, and one that several engines share, is made
-        in segments (``segmentation``); what is finished of it is kept when the job ends early, and ``job`` says where
-        and whether to go on. ``interrupt`` asks such a job to end in order. Raises a :class:`ClientError`.
+        The ending of ``target`` says what is written: a film with the source's frame times, colours, audio, subtitles
+        and all else that the container holds; a name without an ending is a folder of PNG, "-" is standard output. It
+        appears under its name when it is whole. A long film, and one that several engines share, is made in segments
+        (``segmentation``); what is finished of it is kept when the job ends early, and ``job`` says where and whether
+        to go on. ``interrupt`` asks such a job to end in order. Raises a :class:`ClientError`.
         """
         from flashvsr_client import fleet, pipeline  # they bring PyAV along, which sessions do without
 
@@ -107,6 +110,7 @@ class Client:
             job=job or JobOptions(),
             progress=progress or Silent(),
             interrupt=interrupt or Interrupt(),
+            reading=reading or Reading(),
         )
         engines = fleet.fleet_of(self._endpoints, self._local)
         return pipeline.upscale_file(engines, Path(source), Path(target), order)

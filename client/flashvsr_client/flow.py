@@ -30,7 +30,7 @@ def flowing(
     """Give the upscaled frames with the times of ``frames``, in order; the stream is closed with the block."""
     moments: deque[Moment] = deque()
     counts = sizes(stream.info.first_chunk, stream.info.chunk, stream.info.max_chunk_frames)
-    decoding = chunked(_noted(frames, moments), spec.width, spec.height, counts)
+    decoding = chunked(_noted(frames, moments), spec.width, spec.height, counts, spec.depth)
     with (
         Prefetch(decoding, limits.chunks, "flashvsr-decode") as chunks,
         Prefetch(stream.exchange(chunks), limits.frames, "flashvsr-receive") as upscaled,

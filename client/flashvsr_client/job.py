@@ -21,8 +21,8 @@ from flashvsr_client.crew import Crew, Made
 from flashvsr_client.errors import ClientError, JobInterruptedError, OutputError, UsageError
 from flashvsr_client.executors import Worker
 from flashvsr_client.journal import NAME, Identity, Journal, load
-from flashvsr_client.media.encode import pixel_format
 from flashvsr_client.media.parts import Part, join
+from flashvsr_client.media.provenance import provenance
 from flashvsr_client.progress import Progress
 from flashvsr_client.report import Report
 from flashvsr_client.segment_run import Stopped, Work
@@ -39,10 +39,11 @@ class Film:
 
 def identity(work: Work, segmentation: Segmentation, engine: Mapping[str, Any]) -> Identity:
     """Say what job this is; ``engine``: options of an engine on this machine. Reads the whole input."""
-    size, sha256 = jobfolder.content(work.info.path)
+    size, sha256 = jobfolder.content(work.info.pictures or (work.info.path,))
     encoding = {name: value for name, value in asdict(work.encoding).items() if name != "overwrite"}
     cut = {f"segment {name}": value for name, value in asdict(segmentation).items()}
-    options = {"scale": work.scale, "seed": work.seed, **cut, **encoding, **engine}
+    reading = {f"reading {name}": value for name, value in asdict(work.info.reading).items()}
+    options = {"scale": work.scale, "seed": work.seed, **cut, **encoding, **reading, **engine}
     return Identity(size, sha256, work.model, json.loads(json.dumps(options, default=str)))
 
 
@@ -85,7 +86,7 @@ def run_job(
         job = _Job(journal, work, progress)
         try:
             job.make(workers, options, stop)
-            frames = join(target, work.info, job.parts(), work.encoding)
+            frames = join(target, work.info, job.parts(), work.encoding, job.tag())
         except Stopped as error:
             raise JobInterruptedError(f"interrupted; {job.advice()}") from error
         except ClientError as error:
@@ -129,6 +130,11 @@ class _Job:
         """All parts in the film's order."""
         return parts_of(self.journal)
 
+    def tag(self) -> str | None:
+        """What the output says of its making."""
+        work = self._work
+        return provenance(self.journal.identity.model, work.scale, work.seed) if work.encoding.provenance else None
+
     def advice(self) -> str:
         """What is kept and how to go on."""
         if not self.journal.done:
@@ -146,7 +152,7 @@ class _Job:
             seconds=seconds,
             first_frame_seconds=self._first_frame_seconds,
             model=self.journal.identity.model,
-            pixel_format=pixel_format(*self._work.size),
+            pixel_format=self._work.made.pixel_format,
             audio_streams=len(info.audio_codecs) if encoding.audio else 0,
             segments=len(self.journal.segments),
             resumed_frames=self._resumed,

@@ -6,7 +6,7 @@ import fcntl
 import hashlib
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -62,14 +62,17 @@ def locked(folder: Path, *, new: bool = True) -> Iterator[None]:
         os.close(handle)
 
 
-def content(path: Path) -> tuple[int, str]:
-    """Size and SHA-256 of a file, all of it: some seconds for many gigabytes. Raises :class:`InputError`."""
-    try:
-        with path.open("rb") as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
-            return file.tell(), digest
-    except OSError as error:
-        raise InputError(f"{path} cannot be read ({error.strerror}): check its path and permissions") from error
+def content(files: Sequence[Path]) -> tuple[int, str]:
+    """Size and SHA-256 of a film's files, all of them: some seconds for many gigabytes. Raises :class:`InputError`."""
+    size, digest = 0, hashlib.sha256()
+    for path in files:
+        try:
+            with path.open("rb") as file:
+                hashlib.file_digest(file, lambda: digest)
+                size += file.tell()
+        except OSError as error:
+            raise InputError(f"{path} cannot be read ({error.strerror}): check its path and permissions") from error
+    return size, digest.hexdigest()
 
 
 def attempt(folder: Path, name: str) -> Path:

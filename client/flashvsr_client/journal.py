@@ -22,8 +22,8 @@ from typing import Any, Final
 from flashvsr_client.edges import disk_errors
 from flashvsr_client.errors import InputError, UsageError
 from flashvsr_client.media.decode import Moment
-from flashvsr_client.media.output import whole_or_nothing
 from flashvsr_client.media.parts import Part
+from flashvsr_client.media.whole import whole_or_nothing
 from flashvsr_client.segment_run import SegmentResult
 from flashvsr_client.segments import Segment
 

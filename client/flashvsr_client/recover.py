@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 from flashvsr_client import jobfolder
-from flashvsr_client.config import Encoding
+from flashvsr_client.config import Encoding, Reading
 from flashvsr_client.errors import InputError
 from flashvsr_client.job import parts_of
 from flashvsr_client.journal import load
@@ -41,10 +44,14 @@ def recover(folder: Path, target: Path, *, overwrite: bool = False) -> Recovered
         parts = parts_of(journal)
         if not parts:
             raise InputError(f"{folder}: no segment of that job is finished: resume it, or begin again")
-        info = probe(journal.source)
+        options = journal.identity.options
+        info = probe(journal.source, _reading(options))
         check_output(target, journal.source, overwrite=overwrite)
-        audio = bool(journal.identity.options.get("audio", True))
-        frames = join(target, info, parts, Encoding(audio=audio))
+        audio, subtitles, attachments = (
+            bool(options.get(name, True)) for name in ("audio", "subtitles", "attachments")
+        )
+        encoding = Encoding(audio=audio, subtitles=subtitles, attachments=attachments)
+        frames = join(target, info, parts, encoding, None)
     there: list[range] = []
     for segment in journal.segments:
         if segment.index in journal.done:
@@ -52,6 +59,15 @@ def recover(folder: Path, target: Path, *, overwrite: bool = False) -> Recovered
         if segment.index in journal.seams:
             there.append(segment.tail)
     return Recovered(target, frames, tuple(_gaps(there, journal.frames)))
+
+
+def _reading(options: Mapping[str, Any]) -> Reading:
+    """How the job reads its input, as its journal has it."""
+    given = {name.removeprefix("reading "): value for name, value in options.items() if name.startswith("reading ")}
+    for name in ("fps", "start", "duration"):
+        given[name] = None if given.get(name) is None else Fraction(given[name])
+    size = given.get("size")
+    return Reading(**{**given, "start": given["start"] or Fraction(0), "size": tuple(size) if size else None})
 
 
 def _gaps(there: list[range], frames: int) -> list[range]:

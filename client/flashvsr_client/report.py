@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+
+from flashvsr_client.media.timing import Stages
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +31,8 @@ class Report:
     """1: one continuous session."""
     resumed_frames: int = 0
     """That an earlier run had finished; ``fps`` does not count them."""
+    stages: Stages = field(default_factory=Stages)
+    """Where the time went; of a film in one session only."""
     notes: tuple[str, ...] = ()
     """What went wrong and was made good: lost sessions, slow endpoints."""
 

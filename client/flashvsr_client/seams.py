@@ -29,7 +29,7 @@ def make(journal: Journal, index: int, work: Work) -> Part:
     after = read_edge(jobfolder.head_file(folder, index + 1))
     moments = journal.done[index + 1].head
     path = jobfolder.seam_file(folder, index)
-    with writing_part(path, work.info, *work.size, work.encoding) as writer:
+    with writing_part(path, work.info, work.made) as writer:
         for place, moment in enumerate(moments):
             writer.write(faded(before[place], after[place], place, len(moments)), moment)
     return finished(path, writer)

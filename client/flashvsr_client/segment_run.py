@@ -21,6 +21,8 @@ from flashvsr_client.exchange import PlainStream
 from flashvsr_client.flow import flowing
 from flashvsr_client.frames import span
 from flashvsr_client.media.decode import Moment, TimedFrame
+from flashvsr_client.media.film import Film
+from flashvsr_client.media.index import FrameIndex
 from flashvsr_client.media.parts import SUFFIX, Part, PartWriter, finished, writing_part
 from flashvsr_client.media.probe import VideoInfo
 from flashvsr_client.segments import CHUNK, FIRST_CHUNK, Segment
@@ -48,6 +50,12 @@ class Work:
     limits: Limits
     model: str
     """That every engine must have."""
+    made: Film
+    """Of what the output's video is."""
+    depth: int = 8
+    """Bits of a colour through the engine: 8 or 16."""
+    index: FrameIndex | None = None
+    """Of a film that is cut, where it has one."""
 
     @property
     def size(self) -> tuple[int, int]:
@@ -57,7 +65,15 @@ class Work:
     def spec(self, first_frame: int) -> StreamSpec:
         """Say what stream a session that begins at that frame of the film needs."""
         info = self.info
-        return StreamSpec(info.width, info.height, self.scale, float(info.rate), self.seed, first_frame)
+        return StreamSpec(
+            width=info.width,
+            height=info.height,
+            scale=self.scale,
+            fps=float(info.rate),
+            seed=self.seed,
+            first_frame=first_frame,
+            depth=self.depth,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,11 +181,11 @@ def _sink(work: Work, segment: Segment, folder: Path) -> Iterator[_Sink]:
             stack.enter_context(writing_edge(folder / name, len(frames))) if frames else None
             for name, frames in ((HEAD, segment.head), (TAIL, segment.tail))
         )
-        body = stack.enter_context(writing_part(folder / BODY, work.info, *work.size, work.encoding))
+        body = stack.enter_context(writing_part(folder / BODY, work.info, work.made))
         yield _Sink(segment, body, head, tail)
 
 
 def _upscaled(stream: Stream, work: Work, segment: Segment) -> AbstractContextManager[Iterator[TimedFrame]]:
-    frames = span(work.info, segment.start, segment.feed_stop)
+    frames = span(work.info, segment.start, segment.feed_stop, work.index, work.depth)
     through = PlainStream(stream, flush=segment.at_the_end)
     return flowing(through, work.spec(segment.start), frames, work.limits)

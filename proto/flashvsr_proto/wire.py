@@ -1,6 +1,6 @@
 """The one codec between frames and wire messages, for both ends. No torch.
 
-RGB24 and RGB48LE are exact and decoded without a copy; YUV420P halves the bytes and loses chroma detail (see
+RGB24 and RGB48LE are exact and decoded without a copy; YUV420P halves the bytes of RGB24 and loses chroma detail (see
 :mod:`.yuv`).
 Every size is checked against the bytes that are there before anything is allocated.
 """
@@ -103,8 +103,8 @@ def encode(
 def decode(message: pb.Frames) -> Pictures:
     """Give the RGB frames [T, h, w, 3] of a message, uint16 of RGB48LE and else uint8.
 
-    Interleaved RGB comes as a read-only view of its bytes. Raises :class:`WireError` for anything malformed, before any
-    allocation.
+    Interleaved RGB comes as a read-only view of its bytes. Raises :class:`WireError` for anything malformed, before
+    any allocation.
     """
     sizes = _checked_sizes(message)
     shape = (message.count, message.height, message.width)

@@ -66,14 +66,16 @@ def packages() -> Iterator[Finding]:
 
 
 def encoders() -> Finding:
-    """The H.264 encoder, which every output needs."""
+    """The H.264 encoder, which an output needs unless another is named."""
     import av
 
-    from flashvsr_client.media.encode import ENCODER
+    from flashvsr_client.media.codecs import DEFAULT_ENCODER
 
-    if ENCODER in av.codecs_available:
-        return Finding(True, f"encoder {ENCODER}", f"FFmpeg {av.ffmpeg_version_info}")
-    return Finding(False, f"encoder {ENCODER}", "this PyAV was built without it: pip install --force-reinstall av")
+    if DEFAULT_ENCODER in av.codecs_available:
+        return Finding(True, f"encoder {DEFAULT_ENCODER}", f"FFmpeg {av.ffmpeg_version_info}")
+    return Finding(
+        False, f"encoder {DEFAULT_ENCODER}", "this PyAV was built without it: pip install --force-reinstall av"
+    )
 
 
 def java_runtime() -> Finding:

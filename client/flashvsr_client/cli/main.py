@@ -6,6 +6,7 @@ so that `flashvsr --help` answers at once.
 
 from __future__ import annotations
 
+import os
 import sys
 
 import click
@@ -35,6 +36,7 @@ def main(arguments: list[str] | None = None) -> None:
 
 def run(arguments: list[str] | None = None) -> int:
     """Run the command and give its exit code."""
+    os.environ.setdefault("SVT_LOG", "1")  # errors alone: SVT-AV1 writes to stderr by itself and asks nobody else
     try:
         result = flashvsr.main(arguments, prog_name="flashvsr", standalone_mode=False)
     except ClientError as error:

@@ -12,8 +12,10 @@ import click
 from flashvsr_client import batch
 from flashvsr_client.cli.engine_options import UnderscoreCommand, chosen, engine_options
 from flashvsr_client.cli.job_options import interruptible, job_of, job_options, segmentation_of
+from flashvsr_client.cli.media_options import COMPARE_HELP, encoding_of, media_options, reading_of
 from flashvsr_client.client import Client
-from flashvsr_client.config import DEFAULT_SERVER, Access, Encoding, LocalOptions
+from flashvsr_client.config import DEFAULT_SERVER, Access, LocalOptions, Reading
+from flashvsr_client.media.output import NOWHERE
 from flashvsr_client.progress import progress_on
 from flashvsr_client.report import Report
 
@@ -29,12 +31,12 @@ from flashvsr_client.report import Report
 @click.option("--devices", metavar="all|LIST", help="With --local: an engine process for each, such as cuda:0,cuda:1.")
 @click.option("--plan", is_flag=True, help="With --local: say how much memory IN would take, and stop.")
 @click.option("--scale", type=int, default=4, show_default=True, help="2, 3 or 4.")
-@click.option("-y", "--overwrite", is_flag=True, help="Overwrite an existing OUT.")
-@click.option("--crf", type=int, default=18, show_default=True, help="Quality of the output, 0 (lossless) to 51.")
-@click.option("--no-audio", is_flag=True, help="Leave the input's audio out.")
 @click.option("--seed", type=int, help="Of the model's noise; the same seed gives the same output.")
 @click.option("-q", "--quiet", is_flag=True, help="No progress, no report; errors are still shown.")
+@click.option("--compare", "comparison", metavar="PNG|MP4", type=click.Path(path_type=Path), help=COMPARE_HELP)
+@click.option("--benchmark", is_flag=True, help="Throw OUT away and say where the time went.")
 @job_options
+@media_options
 @engine_options
 def upscale(
     *,
@@ -48,38 +50,41 @@ def upscale(
     devices: str | None,
     plan: bool,
     scale: int,
-    overwrite: bool,
-    crf: int,
-    no_audio: bool,
     seed: int | None,
     quiet: bool,
+    comparison: Path | None,
+    benchmark: bool,
     resume: bool,
     segment_frames: int | None,
     segment_overlap: int | None,
     job_dir: Path | None,
-    **engine: Any,
+    **others: Any,
 ) -> int:
-    """Upscale the video IN into OUT (.mp4, .mov or .mkv), with its frame times, colours and audio.
+    """Upscale the video IN into OUT, with its frame times, colours, audio, subtitles and chapters.
 
-    The output is H.264 4:2:0; where a side of it is odd, which 4:2:0 cannot hold, it is 4:4:4, so that every pixel
-    is kept.
+    IN is a video, a folder of pictures, or - for y4m on standard input. OUT is a video (.mp4, .mov, .mkv, .webm), a
+    folder of PNG (a name without an ending, or frames/%06d.png), or - for y4m on standard output.
 
     Of several IN, or a folder of videos, OUT is a folder, or a pattern such as {stem}_{scale}x.mp4. A film of more
     than 960 frames is made in segments, which are kept until it is finished: --resume goes on.
     """
-    options = _local_options(server, devices, local=local, plan=plan, given=chosen(engine))
+    reading, encoding = reading_of(others), encoding_of(others)
+    options = _local_options(server, devices, local=local, plan=plan, given=chosen(others))
     if plan:
-        click.echo(_plan(_one_source(sources, also_source), scale, options or LocalOptions()))
+        click.echo(_plan(_one_source(sources, also_source), reading, scale, options or LocalOptions()))
         return 0
-    if output is None:
+    if output is None and not benchmark:
         raise click.UsageError("Missing option '-o' / '--output'")
-    encoding = Encoding(crf=crf, audio=not no_audio, overwrite=overwrite)
     access = Access.read(os.environ, token_file=token_file, tls_ca=tls_ca)
     segmentation, job = segmentation_of(segment_frames, segment_overlap), job_of(resume, job_dir)
 
     def one(item: batch.Item) -> Report:
+        if comparison is not None:
+            from flashvsr_client.media.compare import check_comparison
+
+            check_comparison(comparison, item.source, item.target, overwrite=encoding.overwrite)
         with progress_on(sys.stderr, quiet=quiet) as progress:
-            return client.upscale_file(
+            report = client.upscale_file(
                 item.source,
                 item.target,
                 scale,
@@ -89,14 +94,20 @@ def upscale(
                 job=job,
                 progress=progress,
                 interrupt=interrupt,
+                reading=reading,
             )
+        if comparison is not None:
+            _compare(item, reading, comparison, overwrite=encoding.overwrite)
+        return report
 
     with interruptible() as interrupt, _client(server, access, options, devices) as client:
-        if not _is_batch(sources, output):
-            report = one(batch.Item(_one_source(sources, also_source), Path(output)))
-            if not quiet:
-                _say(report)
+        if benchmark or output is None or not _is_batch(sources, output):
+            target = Path(NOWHERE if benchmark or output is None else output)
+            report = one(batch.Item(_one_source(sources, also_source), target))
+            _say(report, quiet=quiet, benchmark=benchmark)
             return 0
+        if comparison is not None:
+            raise click.UsageError("--compare is of one input: give one")
         given = [*sources, *([also_source] if also_source else [])]
         outcomes = batch.run(batch.items(given, output, scale), one, resume=resume)
     for outcome in outcomes:
@@ -106,12 +117,25 @@ def upscale(
 
 
 def _is_batch(sources: tuple[Path, ...], output: str) -> bool:
-    return len(sources) > 1 or any(source.is_dir() for source in sources) or batch.is_pattern(output)
+    from flashvsr_client.media.folder import is_frame_folder
+
+    of_films = any(source.is_dir() and not is_frame_folder(source) for source in sources)
+    return len(sources) > 1 or of_films or batch.is_pattern(output)
 
 
-def _say(report: Report) -> None:
-    for line in (*report.notes, str(report)):
-        click.echo(line, err=True)
+def _compare(item: batch.Item, reading: Reading, comparison: Path, *, overwrite: bool) -> None:
+    from flashvsr_client.media.compare import compare
+    from flashvsr_client.media.probe import probe
+
+    compare(probe(item.source, reading), item.target, comparison, overwrite=overwrite)
+
+
+def _say(report: Report, *, quiet: bool, benchmark: bool) -> None:
+    if not quiet:
+        for line in (*report.notes, str(report)):
+            click.echo(line, err=True)
+    if benchmark:
+        click.echo(report.stages.summary(report.seconds, report.frames))
 
 
 def _client(server: str | None, access: Access, options: LocalOptions | None, devices: str | None) -> Client:
@@ -146,10 +170,10 @@ def _local_options(
     return LocalOptions(**given)
 
 
-def _plan(video: Path, scale: int, options: LocalOptions) -> str:
+def _plan(video: Path, reading: Reading, scale: int, options: LocalOptions) -> str:
     from flashvsr_client.media.probe import probe
     from flashvsr_client.transport.base import StreamSpec
     from flashvsr_client.transport.local import LocalTransport
 
-    info = probe(video)
+    info = probe(video, reading)
     return LocalTransport(options).plan(StreamSpec(info.width, info.height, scale))

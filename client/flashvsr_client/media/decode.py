@@ -1,20 +1,20 @@
-"""The frames of a video file, upright, as RGB, each with its time."""
+"""The frames of an input, upright, as RGB, each with its number and its time."""
 
 from __future__ import annotations
 
 from collections.abc import Generator, Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from itertools import chain, islice
 
 import av
-import numpy as np
-from av.container import InputContainer
-from av.video.stream import VideoStream
 
 from flashvsr_client.chunks import Frame
 from flashvsr_client.errors import InputError
-from flashvsr_client.media.color import Converter
+from flashvsr_client.media import folder
+from flashvsr_client.media.index import FrameIndex
+from flashvsr_client.media.pictures import RgbReader
 from flashvsr_client.media.probe import VideoInfo
-from flashvsr_client.media.source import opened, video_stream
+from flashvsr_client.media.raw import raw_frames
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,69 +27,105 @@ class Moment:
 
 @dataclass(frozen=True, slots=True)
 class TimedFrame:
-    """A picture, uint8 RGB [h, w, 3], and its time."""
+    """A picture, RGB [h, w, 3], uint8 or uint16 as the source's depth wants, its time, and its number from 0."""
 
     picture: Frame
     moment: Moment
+    number: int = 0
 
 
-def decode(info: VideoInfo) -> Generator[TimedFrame, None, None]:
-    """Give every frame of the file in the order of its times.
+@dataclass(frozen=True, slots=True)
+class _Clocked:
+    """A frame that is not converted yet, and its time on the file's own clock."""
+
+    frame: av.VideoFrame
+    pts: int
+    duration: int
+
+
+def decode(
+    info: VideoInfo, first: int = 0, count: int | None = None, index: FrameIndex | None = None, depth: int | None = None
+) -> Generator[TimedFrame, None, None]:
+    """Give the frames of the input in the order of their times: all, or ``count`` from number ``first`` on.
+
+    Numbers and times count from the first frame that `info.reading` takes. With an ``index`` of the file decoding
+    begins at a key frame near ``first``, else at the file's beginning; the frames are the same. ``depth``, 8 or 16, is
+    the source's unless given.
 
     Times are the file's own, to the tick; where it has none, or goes back, a frame follows the one before. Raises
     :class:`InputError` for a file that is damaged or cut short, and for one that changes its size on the way.
     """
-    converter = Converter(info.colors)
-    with opened(info.path) as container:
-        stream = video_stream(container, info.path)
-        frames = _frames(container, stream, info)
-        yield from _with_durations(_timed(frame, converter, info) for frame in frames)
+    known = info.frames if info.pictures else None if index is None else len(index)
+    if known and first >= known:
+        return
+    reader = RgbReader(info, depth or info.depth)
+    stop = None if count is None else first + count
+    clocked = _windowed(_clocked(_source(info, first, index)), info)
+    if index is not None or info.pictures:
+        numbered: Iterator[tuple[int, _Clocked]] = enumerate(clocked, first)
+    else:
+        numbered = islice(enumerate(clocked), first, None)
+    for number, one in numbered:
+        if stop is not None and number >= stop:
+            return
+        yield TimedFrame(reader(one.frame), Moment(one.pts - info.origin, one.duration), number)
 
 
-def _frames(container: InputContainer, stream: VideoStream, info: VideoInfo) -> Iterator[av.VideoFrame]:
-    packets = frames = 0
-    for packet in container.demux(stream):
-        if packet.is_corrupt:
-            raise _damaged(info, frames, "a broken packet")
-        packets += bool(packet.size)
-        try:
-            decoded = packet.decode()
-        except av.error.FFmpegError as error:
-            raise _damaged(info, frames, error.strerror or type(error).__name__) from error
-        frames += len(decoded)
-        yield from decoded
-    # an index that is read from the header lists every packet; one that grows while reading lists no more than came
-    if packets < (listed := len(stream.index_entries)):
-        raise _damaged(info, frames, f"its index lists {listed} frames")
+def _source(info: VideoInfo, first: int, index: FrameIndex | None) -> Iterator[av.VideoFrame]:
+    """Give decoded frames, from number ``first`` on where that can be had, else from the beginning."""
+    if info.pictures:
+        return folder.decoded(info.pictures, info.origin + first)
+    if index is None:
+        return raw_frames(info)
+    return _from_index(info, first, index)
 
 
-def _damaged(info: VideoInfo, frames: int, reason: str) -> InputError:
-    return InputError(
-        f"{info.path} is damaged or cut short after {frames} frames ({reason}): repair it or fetch it again"
-    )
+def _from_index(info: VideoInfo, first: int, index: FrameIndex) -> Iterator[av.VideoFrame]:
+    """Begin at a key frame and drop what is before ``first``; if that frame does not come out, begin at the start."""
+    if not len(index):
+        return
+    target, entry = int(index.times[first]), index.entry(first)
+    if entry is not None and first > 0:
+        frames = raw_frames(info, entry)
+        for frame in frames:
+            if frame.pts == target:
+                yield from chain([frame], frames)
+                return
+            if frame.pts is None or frame.pts > target:
+                break
+    for frame in (frames := raw_frames(info)):
+        if frame.pts == target:
+            yield from chain([frame], frames)
+            return
+    raise InputError(f"{info.path} changed while it was read, or is damaged: frame {first} is not there any more")
 
 
-def _timed(frame: av.VideoFrame, converter: Converter, info: VideoInfo) -> tuple[Frame, int | None, int]:
-    picture = np.rot90(converter.to_rgb(frame), info.quarter_turns)
-    height, width = picture.shape[:2]
-    if (width, height) != (info.width, info.height):
-        raise InputError(
-            f"{info.path} changes its size from {info.width}x{info.height} to {width}x{height}: "
-            "cut it there and upscale the parts"
-        )
-    return picture, None if frame.pts is None else frame.pts - info.origin, frame.duration
-
-
-def _with_durations(frames: Iterable[tuple[Frame, int | None, int]]) -> Iterator[TimedFrame]:
-    """Give each frame the time until the next one; the last keeps its own, or that of the one before."""
-    held: TimedFrame | None = None
-    for picture, pts, duration in frames:
+def _clocked(frames: Iterable[av.VideoFrame]) -> Iterator[_Clocked]:
+    """Give each frame a time, and the time until the next one; the last keeps its own, or that of the one before."""
+    held: _Clocked | None = None
+    for frame in frames:
+        duration = frame.duration
         if held is not None:
-            earliest = held.moment.pts + 1
-            pts = held.moment.pts + held.moment.duration if pts is None else max(pts, earliest)
-            held = replace(held, moment=Moment(held.moment.pts, pts - held.moment.pts))
-            yield held
-            duration = duration or held.moment.duration
-        held = TimedFrame(picture, Moment(pts or 0, max(duration, 1)))
+            pts = held.pts + held.duration if frame.pts is None else max(frame.pts, held.pts + 1)
+            yield _Clocked(held.frame, held.pts, pts - held.pts)
+            duration = duration or pts - held.pts
+        else:
+            pts = frame.pts or 0
+        held = _Clocked(frame, pts, max(duration, 1))
     if held is not None:
         yield held
+
+
+def _windowed(frames: Iterable[_Clocked], info: VideoInfo) -> Iterator[_Clocked]:
+    first, end = info.window
+    found = False
+    for one in frames:
+        if end is not None and one.pts >= end:
+            break
+        if first is None or one.pts >= first:
+            found = True
+            yield one
+    if not found and info.window != (None, None):
+        raise InputError(
+            f"{info.path} has no frame in the part that -ss and -t name: it ends before, or name more of it"
+        )

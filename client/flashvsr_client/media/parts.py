@@ -9,7 +9,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
-from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, cast
 
@@ -20,12 +19,15 @@ from av.video.stream import VideoStream
 from flashvsr_client.chunks import Frame
 from flashvsr_client.config import Encoding
 from flashvsr_client.errors import OutputError
-from flashvsr_client.media.audio import AudioCopy
+from flashvsr_client.media import provenance
 from flashvsr_client.media.decode import Moment
-from flashvsr_client.media.encode import VideoWriter, add_video, output_errors
-from flashvsr_client.media.output import MUXERS, whole_or_nothing
+from flashvsr_client.media.encode import FilmWriter, output_errors
+from flashvsr_client.media.film import Film
+from flashvsr_client.media.output import muxer_of
+from flashvsr_client.media.passthrough import carried_over
 from flashvsr_client.media.probe import VideoInfo
 from flashvsr_client.media.source import opened
+from flashvsr_client.media.whole import whole_or_nothing
 from flashvsr_client.merge import DecodeTimes, reorder_delay
 
 _MUXER: Final = "nut"
@@ -51,7 +53,7 @@ class Part:
 class PartWriter:
     """Takes the upscaled frames of one part, in order. Made by :func:`writing_part`."""
 
-    def __init__(self, video: VideoWriter) -> None:
+    def __init__(self, video: FilmWriter) -> None:
         self._video = video
         self.frames = 0
         self.pts = 0
@@ -67,15 +69,17 @@ class PartWriter:
 
 
 @contextmanager
-def writing_part(path: Path, info: VideoInfo, width: int, height: int, encoding: Encoding) -> Iterator[PartWriter]:
-    """Open a part; the file is there, whole, when the block ends well. Raises :class:`OutputError`."""
+def writing_part(path: Path, info: VideoInfo, made: Film) -> Iterator[PartWriter]:
+    """Open a part of the film ``made``; the file is there, whole, when the block ends well.
+
+    Raises :class:`OutputError`.
+    """
     with ExitStack() as stack:
         unfinished = stack.enter_context(whole_or_nothing(path))
-        stack.enter_context(output_errors(path))
+        stack.enter_context(output_errors(path, made))
         output = stack.enter_context(av.open(f"file:{unfinished.resolve()}", "w", format=_MUXER))
-        stream = add_video(output, info, width, height, encoding)
-        output.start_encoding()
-        video = VideoWriter(output, stream, info, None)
+        video = FilmWriter(output, made, info)
+        video.start()
         yield PartWriter(video)
         video.finish()
 
@@ -89,40 +93,42 @@ def finished(path: Path, writer: PartWriter) -> Part:
     return Part(writer.frames, writer.pts, writer.end, reorder_delay(pts), path.stat().st_size)
 
 
-def check_container(target: Path, info: VideoInfo, encoding: Encoding) -> None:
-    """Raise :class:`OutputError` where ``target`` could not hold the source's audio; nothing is written."""
-    if not (encoding.audio and info.audio_codecs):
-        return
-    with opened(info.path) as source, av.open(BytesIO(), "w", format=MUXERS[target.suffix.lower()]) as trial:
-        AudioCopy(source, trial, info.path, target, Fraction(0))
+def join(target: Path, info: VideoInfo, parts: Sequence[tuple[Path, Part]], encoding: Encoding, tag: str | None) -> int:
+    """Write ``target`` from parts in the film's order, with the source's other streams; give the number of frames.
 
-
-def join(target: Path, info: VideoInfo, parts: Sequence[tuple[Path, Part]], encoding: Encoding) -> int:
-    """Write ``target`` from parts in the film's order, with the source's audio; give the number of frames.
-
-    Nothing is encoded again. Where the parts leave frames out, the frame before is shown until the next one.
-    Raises :class:`OutputError`; ``target`` is then as it was.
+    Nothing is encoded again. ``tag`` says in the metadata what it was made with. Where the parts leave frames out, the
+    frame before is shown until the next one. Raises :class:`OutputError`; ``target`` is then as it was.
     """
     with ExitStack() as stack:
         unfinished = stack.enter_context(whole_or_nothing(target))
-        copies = encoding.audio and bool(info.audio_codecs)
-        source = stack.enter_context(opened(info.path)) if copies else None
-        stack.enter_context(output_errors(target))
-        muxer = MUXERS[target.suffix.lower()]
-        output = stack.enter_context(av.open(f"file:{unfinished.resolve()}", "w", format=muxer))
+        source = stack.enter_context(opened(info.path, info.reading)) if not info.pictures else None
+        stack.enter_context(_joining(target))
+        output = stack.enter_context(av.open(f"file:{unfinished.resolve()}", "w", format=muxer_of(target)))
         stream = _add_copy(output, parts[0][0], info)
-        origin = info.origin * info.time_base
-        audio = AudioCopy(source, output, info.path, target, origin) if source is not None else None
+        copies = carried_over(source, output, stream, info, target, encoding) if source is not None else None
+        if tag is not None:
+            provenance.put(output, tag)
         output.start_encoding()
         for packet in _packets(parts, info.time_base):
             due = cast("int", packet.pts) * info.time_base
             packet.stream = stream
             output.mux(packet)
-            if audio is not None:
-                audio.until(due)
-        if audio is not None:
-            audio.until(None)
+            if copies is not None:
+                copies.until(due)
+        if copies is not None:
+            copies.until(None)
     return sum(part.frames for _, part in parts)
+
+
+@contextmanager
+def _joining(target: Path) -> Iterator[None]:
+    try:
+        yield
+    except av.error.FFmpegError as error:
+        reason = error.strerror or type(error).__name__
+        raise OutputError(
+            f"cannot write {target} ({reason}): free some space, or choose another place or container"
+        ) from error
 
 
 def _packets(parts: Sequence[tuple[Path, Part]], time_base: Fraction) -> Iterator[Packet]:

@@ -8,14 +8,14 @@ from pathlib import Path
 
 import av
 import numpy as np
+import numpy.typing as npt
 import pytest
 from av.audio.stream import AudioStream
-from flashvsr_client.chunks import Frame
 
 MakeClip = Callable[..., Path]
 
 
-def picture(index: int, width: int, height: int) -> Frame:
+def picture(index: int, width: int, height: int) -> npt.NDArray[np.uint8]:
     """A smooth picture that differs from frame to frame, so that lossy codecs keep frames apart."""
     rows, columns = np.mgrid[:height, :width]
     level = 32 + 8 * (index % 24)

@@ -39,6 +39,7 @@ class FakeServe:
         self._sent = 0
         self._answers: dict[int, list[Frame]] = {}
         self._scale = 2
+        self._format: pb.PixelFormat = pb.PIXEL_FORMAT_RGB24
         self._worker = threading.Lock()
         self._server = grpc.server(ThreadPoolExecutor(8))
         self._server.add_generic_rpc_handlers((self._handlers(),))
@@ -72,6 +73,7 @@ class FakeServe:
             case "open":
                 self.opened_on.append(call.model_name)
                 self._scale = request.open.scale
+                self._format = request.open.output_format
                 response.session_id = "s1"
                 response.opened.CopyFrom(
                     pb.Opened(
@@ -110,7 +112,7 @@ class FakeServe:
                 if position == 1 and (answer := self._strike(self.midway, index, context)) is not None:
                     yield answer
                     return
-                yield _packed(pb.StreamResponse(frames=wire.encode(frame[None])))
+                yield _packed(pb.StreamResponse(frames=wire.encode(frame[None], self._format)))
             yield _packed(pb.StreamResponse(done=pb.Done(frames=len(frames))))
 
     def _strike(

@@ -12,6 +12,7 @@ import pytest
 from flashvsr_client import (
     Client,
     ClientError,
+    InputError,
     RetryPolicy,
     ServerBusyError,
     ServerError,
@@ -55,6 +56,24 @@ def client_of(serve: FakeServe, *, message: float = 30.0) -> Client:
 def upscale(session: Session, count: int) -> list[int]:
     frames = (np.full((16, 16, 3), index, np.uint8) for index in range(count))
     return [int(frame[0, 0, 0]) for frame in session.upscale(frames)]
+
+
+def test_sixteen_bits_go_there_and_back(serve: FakeServe) -> None:
+    frames = [np.full((16, 16, 3), 300 * index + 7, np.uint16) for index in range(9)]
+    with client_of(serve) as client, client.open_session(16, 16, scale=2, depth=16) as session:
+        made = list(session.upscale(frames))
+    assert {frame.dtype for frame in made} == {np.dtype(np.uint16)}
+    assert [int(frame[0, 0, 0]) for frame in made] == [300 * index + 7 for index in range(9)]
+
+
+def test_frames_of_another_depth_are_refused(serve: FakeServe) -> None:
+    frames = [np.zeros((16, 16, 3), np.uint16)] * 3
+    with (
+        client_of(serve) as client,
+        client.open_session(16, 16, scale=2) as session,
+        pytest.raises(InputError, match="this stream takes uint8"),
+    ):
+        list(session.upscale(frames))
 
 
 @pytest.mark.parametrize("count", [1, 4, 5, 6, 30])
