@@ -10,13 +10,13 @@ from typing import Final
 
 from flashvsr_client.edges import disk_errors
 from flashvsr_client.errors import ClientError, InputError, JobInterruptedError, UsageError
+from flashvsr_client.media.output import MUXERS
 from flashvsr_client.report import Report
 
 VIDEOS: Final = tuple(
     ".3gp .avi .flv .m2ts .m4v .mkv .mov .mp4 .mpeg .mpg .mts .mxf .ogv .ts .vob .webm .wmv".split()  # noqa: SIM905
 )
 """Endings of the files that are taken from a folder; a file that is named itself may have any."""
-_KEPT: Final = frozenset((".mp4", ".m4v", ".mov", ".mkv"))
 _FIELDS: Final = ("stem", "name", "scale")
 
 
@@ -53,6 +53,11 @@ def items(sources: Sequence[Path], output: str, scale: int) -> list[Item]:
     ``output`` is a folder, or a pattern such as "{stem}_{scale}x.mp4". Raises :class:`InputError` for a folder without
     videos, :class:`UsageError` for a pattern that is wrong or gives two inputs one output.
     """
+    if not is_pattern(output) and Path(output).suffix.lower() in MUXERS and not Path(output).is_dir():
+        several = f"{len(sources)} inputs" if len(sources) > 1 else f"{sources[0]}, a folder,"
+        raise UsageError(
+            f"output {output!r} is one file for {several}: name a folder, or a pattern such as {{stem}}_{{scale}}x.mp4"
+        )
     found = [Item(source, _target(source, output, scale)) for given in sources for source in _videos(given)]
     places: dict[Path, Path] = {}
     for item in found:
@@ -106,7 +111,7 @@ def _natural(path: Path) -> list[tuple[int, str]]:
 
 def _target(source: Path, output: str, scale: int) -> Path:
     if not is_pattern(output):
-        suffix = source.suffix if source.suffix.lower() in _KEPT else ".mp4"
+        suffix = source.suffix if source.suffix.lower() in MUXERS else ".mp4"
         return Path(output) / f"{source.stem}{suffix}"
     try:
         return Path(output.format(stem=source.stem, name=source.name, scale=scale))

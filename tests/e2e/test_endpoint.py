@@ -127,7 +127,7 @@ def test_a_client_that_vanishes_is_noticed_at_once(secured: Secured) -> None:
     next(running)
     caller = secured.caller()
     assert caller.one(ping=pb.Ping()).pong.sessions == 1
-    transport = client._transport
+    transport = client._endpoints[0]._transport
     for channel in transport._channels.values():  # type: ignore[attr-defined]  # as a machine that loses its network
         channel.close()
     transport._rpc.close()  # type: ignore[attr-defined]

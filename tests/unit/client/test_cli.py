@@ -23,13 +23,13 @@ MakeClip = Callable[..., Path]
 def transport(monkeypatch: pytest.MonkeyPatch) -> MockTransport:
     """The command talks to this in place of a server."""
     mock = MockTransport()
-    monkeypatch.setattr(upscale_module, "Client", lambda server: Client(transport=mock))
+    monkeypatch.setattr(upscale_module, "Client", lambda server, **_: Client(transport=mock))
     return mock
 
 
 def failing(monkeypatch: pytest.MonkeyPatch, error: ClientError) -> None:
     mock = MockTransport(error=error, error_after=30)
-    monkeypatch.setattr(upscale_module, "Client", lambda server: Client(transport=mock))
+    monkeypatch.setattr(upscale_module, "Client", lambda server, **_: Client(transport=mock))
 
 
 def test_a_job_says_what_it_did_on_stderr(
@@ -114,7 +114,7 @@ def slow(self, frames):
     threading.Event().wait(0.05)
     return push(self, frames)
 _MockSession.push = slow
-module.Client = lambda server: Client(transport=MockTransport())
+module.Client = lambda server, **_: Client(transport=MockTransport())
 main(["upscale", sys.argv[1], "-o", sys.argv[2], "-q"])
 """
 

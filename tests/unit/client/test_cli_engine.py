@@ -56,7 +56,7 @@ def test_their_spelling_is_ours(theirs: str, ours: str) -> None:
 
 def test_input_and_output_as_options() -> None:
     both = parsed("--input in.mp4 --output out.mp4")
-    assert (both["also_source"], both["target"], both["source"]) == (Path("in.mp4"), Path("out.mp4"), None)
+    assert (both["also_source"], both["output"], both["sources"]) == (Path("in.mp4"), "out.mp4", ())
 
 
 def test_every_option_has_its_place_on_the_command_line() -> None:
@@ -81,7 +81,7 @@ def test_the_clients_options_are_the_engines_knobs() -> None:
         ("--local --tile_size 16", "tile_size is 16; allowed: 32 to 1024"),
         ("--local --tile_overlap 200", "tile_overlap is 200; allowed with tile_size 256: at most half"),
         ("--local --tiled_dit=perhaps", "'perhaps' is not a valid boolean"),
-        ("--local --tiled_dit perhaps", "unexpected extra argument (perhaps)"),
+        ("--local --tiled_dit perhaps", "is one file for 2 inputs"),
         ("--local --mode huge", "mode is 'huge'; allowed: tiny, tiny-long, full"),
         ("--local --color_fix lab", "color_fix is 'lab'; allowed: adain, wavelet, none"),
         ("--local --sparse_ratio 3", "sparse_ratio is 3.0; allowed: 1.5 to 2"),

@@ -31,7 +31,7 @@ class Slow(MockTransport):
         sys.stdout.write("working\\n")
         sys.stdout.flush()
 delay, sys.argv = float(sys.argv[1]), ["flashvsr", *sys.argv[2:]]
-module.Client = lambda server: Client(transport=[Slow(delay=delay), Slow(delay=delay)])
+module.Client = lambda server, **_: Client(transport=[Slow(delay=delay), Slow(delay=delay)])
 main(sys.argv[1:])
 """
 CUT = ["--scale", "2", "--segment-frames", "30", "-q"]
@@ -181,7 +181,7 @@ def test_many_inputs(
     make_clip: MakeClip, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """One that fails does not keep the others from being made; the code is the first failure's."""
-    monkeypatch.setattr(upscale_module, "Client", lambda server: Client(transport=MockTransport()))
+    monkeypatch.setattr(upscale_module, "Client", lambda server, **_: Client(transport=MockTransport()))
     videos = tmp_path / "videos"
     videos.mkdir()
     for name in ("clip10.mp4", "clip2.mp4"):

@@ -11,6 +11,7 @@ import pytest
 from flashvsr_client import Encoding, Limits, Segmentation, ServerError, SessionLostError
 from flashvsr_client.executors import Worker
 from flashvsr_client.local_workers import ProcessWorker
+from flashvsr_client.media.encode import check_film
 from flashvsr_client.media.probe import probe
 from flashvsr_client.segment_run import SegmentResult, Stopped, Work, run_segment
 from flashvsr_client.segments import cut
@@ -38,7 +39,9 @@ class Slow(MockTransport):
 
 @pytest.fixture
 def work(make_clip: MakeClip) -> Work:
-    return Work(probe(make_clip(frames=100)), 2, None, Encoding(), Limits(), "mock")
+    info, encoding = probe(make_clip(frames=100)), Encoding()
+    film = check_film(Path("out.mp4"), info, 2 * info.width, 2 * info.height, encoding)
+    return Work(info, 2, None, encoding, Limits(), "mock", film)
 
 
 @pytest.fixture
