@@ -52,8 +52,12 @@ class Identity:
         for name in sorted({*self.options, *other.options}):
             mine, theirs = self.options.get(name), other.options.get(name)
             if mine != theirs:
-                found.append(f"{name} {mine}, not {theirs}")
+                found.append(f"{name} {_said(mine)}, not {_said(theirs)}")
         return found
+
+
+def _said(value: object) -> str:
+    return "unset" if value is None else str(value)
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from typing import IO
 import grpc
 import numpy as np
 import pytest
-from flashvsr_client import Access, Client, ServerBusyError, SessionLostError
+from flashvsr_client import Access, Client, RetryPolicy, ServerBusyError, SessionLostError
 from flashvsr_handler.metrics import LABELS, Metric
 from flashvsr_handler.serve.errors import Exit
 from flashvsr_proto.v1 import stream_pb2 as pb
@@ -122,7 +122,7 @@ def test_an_exception_in_the_engine_costs_its_session_alone(secured: Secured) ->
 
 def test_a_client_that_vanishes_is_noticed_at_once(secured: Secured) -> None:
     client = Client(secured.address, access=secured.access())
-    session = client.open_session(32, 24, scale=2)
+    session = client.open_session(32, 24, scale=2, retry=RetryPolicy(attempts=1))
     running = session.upscale(iter(pictures(200)))
     next(running)
     caller = secured.caller()
@@ -141,7 +141,7 @@ def test_a_worker_that_cannot_go_on_is_replaced(secured: Secured, mark: int) -> 
     before = secured.server.worker.pid
     with (
         Client(secured.address, access=secured.access()) as client,
-        client.open_session(32, 24, scale=2) as session,
+        client.open_session(32, 24, scale=2, retry=RetryPolicy(attempts=1)) as session,
         pytest.raises((SessionLostError, ServerBusyError)),
     ):
         list(session.upscale(iter(marked(mark, 60))))

@@ -192,7 +192,7 @@ def test_an_unfinished_job_is_neither_overwritten_nor_taken_for_another(make_cli
     with pytest.raises(OutputError, match="unfinished job, 2 of 5 segments: go on with --resume"):
         upscaled(source, target)
     going_on = job(resume=True)
-    with pytest.raises(UsageError, match="it has crf 18, not 20; run it with"):
+    with pytest.raises(UsageError, match="it has crf unset, not 20; run it with"):
         upscaled(source, target, encoding=Encoding(crf=20), job=going_on)
     with pytest.raises(UsageError, match="model mock, not other"):
         upscaled(source, target, MockTransport(model="other"), job=going_on)

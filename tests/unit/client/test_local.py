@@ -61,7 +61,8 @@ def test_frames_go_through_the_engine(engine: FakeEngine) -> None:
     with Client.local() as client, client.open_session(16, 16, scale=2, seed=7) as session:
         assert [frame[0, 0, 0] for frame in session.upscale(frames)] == list(range(6))
         assert session.info.model == "fake 1.0"
-    assert engine.opened == [{"width": 16, "height": 16, "scale": 2, "seed": 7, "first_frame": 0}]
+    expected = {"width": 16, "height": 16, "scale": 2, "seed": 7, "first_frame": 0, "output": "uint8"}
+    assert engine.opened == [expected]
     assert engine.session.closed
 
 

@@ -316,7 +316,7 @@ def test_a_comparison_has_the_input_left_and_the_result_right(tmp_path: Path, na
 
 
 def flashvsr(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
-    monkeypatch.setattr("flashvsr_client.client._grpc_transport", lambda *_: MockTransport())
+    monkeypatch.setattr("flashvsr_client.client._endpoints", lambda *_: (Endpoint("mock", MockTransport()),))
     return run(["upscale", *arguments])
 
 
@@ -352,7 +352,8 @@ PIPED = (
     "import flashvsr_client.client as client\n"
     "from flashvsr_client.testing import MockTransport\n"
     "from flashvsr_client.cli.main import main\n"
-    "client._grpc_transport = lambda *_: MockTransport()\n"
+    "from flashvsr_client.endpoints import Endpoint\n"
+    "client._endpoints = lambda *_: (Endpoint('mock', MockTransport()),)\n"
     "main(sys.argv[1:])\n"
 )
 
