@@ -17,6 +17,7 @@ import pytest
 from av.stream import Disposition
 from flashvsr_client import Client, Encoding, InputError, OutputError, Reading, UsageError
 from flashvsr_client.cli.main import run
+from flashvsr_client.endpoints import Endpoint
 from flashvsr_client.media.color import Colors
 from flashvsr_client.media.compare import compare
 from flashvsr_client.media.decode import decode
