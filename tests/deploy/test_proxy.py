@@ -42,7 +42,7 @@ def nodes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Server]]:
 
 
 class Viewer(threading.Thread):
-    """Upscales clips over the proxy; a clip that is lost is begun again, by the same client."""
+    """Upscales clips over the proxy. A session that is lost is opened again by the client, which notes it."""
 
     def __init__(self, address: str) -> None:
         super().__init__(daemon=True)
@@ -57,6 +57,7 @@ class Viewer(threading.Thread):
                 try:
                     with client.open_session(32, 24, scale=2) as session:
                         self.clips.append(sum(1 for _ in session.upscale(clip)))
+                        self.lost += session.notes
                 except ClientError as error:
                     self.lost.append(str(error))
 

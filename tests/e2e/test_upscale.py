@@ -9,7 +9,7 @@ import av
 import numpy as np
 import psutil  # type: ignore[import-untyped]
 import pytest
-from flashvsr_client import Client, LocalOptions, ServerBusyError, SessionLostError
+from flashvsr_client import Client, JobOptions, LocalOptions, RetryPolicy, ServerBusyError, SessionLostError
 from flashvsr_client.cli.main import run
 from flashvsr_client.errors import ServerUnreachableError
 from flashvsr_client.progress import Silent
@@ -70,6 +70,9 @@ def test_a_full_server_is_busy_and_has_room_again(server: Server) -> None:
         client.open_session(32, 24).close()
 
 
+ONCE = JobOptions(retry=RetryPolicy(attempts=1))
+
+
 class Killing(Silent):
     """Kills a process when the first frame is done."""
 
@@ -87,18 +90,20 @@ def mortal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         yield started
 
 
-def test_a_job_whose_server_dies_leaves_nothing_behind(mortal: Server, tmp_path: Path) -> None:
+def test_a_job_outlives_a_worker_and_leaves_nothing_behind_when_its_server_dies(mortal: Server, tmp_path: Path) -> None:
     source, target = clip(tmp_path / "in.mp4", 120), tmp_path / "out.mp4"
     processes = [psutil.Process(mortal.process.pid), mortal.java, mortal.worker]
     with Client(mortal.address) as client:
-        with pytest.raises(SessionLostError, match=r"worker .* died|unknown, closed or expired"):
-            client.upscale_file(source, target, 2, progress=Killing(mortal.worker))
-        assert left_in(tmp_path) == {"in.mp4"}
+        report = client.upscale_file(source, target, 2, progress=Killing(mortal.worker))
+        assert report.frames == 120
+        assert "session lost" in report.notes[0]
+        assert left_in(tmp_path) == {"in.mp4", "out.mp4"}
+        target.unlink()
 
         assert wait_until(lambda: _answers(client), 60)
         processes.append(mortal.worker)
         with pytest.raises(SessionLostError, match="went away in mid-clip"):
-            client.upscale_file(source, target, 2, progress=Killing(mortal.java))
+            client.upscale_file(source, target, 2, progress=Killing(mortal.java), job=ONCE)
         assert left_in(tmp_path) == {"in.mp4"}
     assert wait_until(lambda: not alive(processes), 60)
 

@@ -122,7 +122,8 @@ class TCDecoder(nn.Module):
         x = _frames_like(condition, (count, channels + latents.shape[1], rows, columns))
         x[:, :channels] = condition
         x[:, channels:] = rearrange(latents, "b c n h w -> (b n) c h w")
-        x.div_(3).tanh_().mul_(3)
+        x = x.div_(3).tanh_()
+        x = x * 3 if torch.is_grad_enabled() else x.mul_(3)  # the gradient wants what tanh gave
         return self._act(self.decoder["1"](x))
 
     def _stages(self, x: Tensor, memory: DecoderMemory | None, kept: list[Tensor], sweep: Sweep) -> Tensor:
