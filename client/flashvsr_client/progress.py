@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable
 from types import TracebackType
 from typing import Final, Protocol, Self, TextIO
 
 _LINE_SECONDS: Final = 10.0
+_JSON_SECONDS: Final = 0.5
+KINDS: Final = ("auto", "bar", "plain", "json")
 
 
 class Progress(Protocol):
@@ -74,6 +77,49 @@ class Plain(Silent):
             self._stream.flush()
 
 
+class Json(Silent):
+    """Lines of JSON for programs: `start` with the frames expected, `progress` twice a second, `end` with all frames.
+
+    `frames` is null where it is unknown; `seconds_left` too. Frames of an earlier run are not among them.
+    """
+
+    def __init__(self, stream: TextIO, clock: Callable[[], float] = time.monotonic) -> None:
+        self._stream = stream
+        self._clock = clock
+        self._started = self._shown = clock()
+        self._total: int | None = None
+        self._done = 0
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """See :class:`Progress`."""
+        self._say("end", done=self._done, complete=kind is None, fps=self._fps(self._clock()))
+
+    def start(self, total: int | None) -> None:
+        """See :class:`Progress`."""
+        self._total = total
+        self._started = self._shown = self._clock()
+        self._say("start", frames=total)
+
+    def advance(self) -> None:
+        """See :class:`Progress`."""
+        self._done += 1
+        now = self._clock()
+        if now - self._shown >= _JSON_SECONDS:
+            self._shown = now
+            fps = self._fps(now)
+            left = None if self._total is None or not fps else round(max(0, self._total - self._done) / fps, 1)
+            self._say("progress", done=self._done, frames=self._total, fps=fps, seconds_left=left)
+
+    def _fps(self, now: float) -> float:
+        return round(self._done / (now - self._started), 3) if now > self._started else 0.0
+
+    def _say(self, event: str, **values: object) -> None:
+        self._stream.write(json.dumps({"event": event, **values}) + "\n")
+        self._stream.flush()
+
+
 class Bar(Silent):
     """A bar with frames, fps and time left, for terminals."""
 
@@ -117,8 +163,10 @@ class Bar(Silent):
         self._bar.update(self._task, advance=1, fps=fps, description="upscaling")
 
 
-def progress_on(stream: TextIO, *, quiet: bool) -> Progress:
-    """Choose: nothing when ``quiet``, a bar on a terminal, else plain lines."""
+def progress_on(stream: TextIO, *, quiet: bool, kind: str = "auto") -> Progress:
+    """Choose one of ``KINDS``: "auto" is nothing when ``quiet``, a bar on a terminal, else plain lines."""
+    if kind == "json":
+        return Json(stream)
     if quiet:
         return Silent()
-    return Bar(stream) if stream.isatty() else Plain(stream)
+    return Bar(stream) if kind == "bar" or (kind == "auto" and stream.isatty()) else Plain(stream)

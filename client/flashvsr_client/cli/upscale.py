@@ -16,7 +16,7 @@ from flashvsr_client.cli.media_options import COMPARE_HELP, encoding_of, media_o
 from flashvsr_client.client import Client
 from flashvsr_client.config import DEFAULT_SERVER, Access, LocalOptions, Reading
 from flashvsr_client.media.output import NOWHERE
-from flashvsr_client.progress import progress_on
+from flashvsr_client.progress import KINDS, progress_on
 from flashvsr_client.report import Report
 
 
@@ -32,6 +32,7 @@ from flashvsr_client.report import Report
 @click.option("--plan", is_flag=True, help="With --local: say how much memory IN would take, and stop.")
 @click.option("--scale", type=int, default=4, show_default=True, help="2, 3 or 4.")
 @click.option("--seed", type=int, help="Of the model's noise; the same seed gives the same output.")
+@click.option("--progress", "shown", type=click.Choice(KINDS), default="auto", help="How it is shown, on stderr.")
 @click.option("-q", "--quiet", is_flag=True, help="No progress, no report; errors are still shown.")
 @click.option("--compare", "comparison", metavar="PNG|MP4", type=click.Path(path_type=Path), help=COMPARE_HELP)
 @click.option("--benchmark", is_flag=True, help="Throw OUT away and say where the time went.")
@@ -51,6 +52,7 @@ def upscale(
     plan: bool,
     scale: int,
     seed: int | None,
+    shown: str,
     quiet: bool,
     comparison: Path | None,
     benchmark: bool,
@@ -83,7 +85,7 @@ def upscale(
             from flashvsr_client.media.compare import check_comparison
 
             check_comparison(comparison, item.source, item.target, overwrite=encoding.overwrite)
-        with progress_on(sys.stderr, quiet=quiet) as progress:
+        with progress_on(sys.stderr, quiet=quiet, kind=shown) as progress:
             report = client.upscale_file(
                 item.source,
                 item.target,
