@@ -27,6 +27,8 @@ pytestmark = [
 ]
 VIEWERS = 6
 CLIPS = 4
+FRAMES = 240
+"""Of a clip: enough that a node is killed in the middle of some."""
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +53,7 @@ class Viewer(threading.Thread):
         self.lost: list[str] = []
 
     def run(self) -> None:
-        clip = list(pictures(60))
+        clip = list(pictures(FRAMES))
         with self.client as client:
             while len(self.clips) < CLIPS and len(self.lost) < 20:
                 try:
@@ -144,7 +146,7 @@ def test_clients_go_on_when_a_node_is_killed(nodes: list[Server], tmp_path: Path
         kill(nodes[1])
         for viewer in viewers:
             viewer.join(120)
-        assert all(viewer.clips == [60] * CLIPS for viewer in viewers), [viewer.lost for viewer in viewers]
+        assert all(viewer.clips == [FRAMES] * CLIPS for viewer in viewers), [viewer.lost for viewer in viewers]
         lost = [viewer for viewer in viewers if viewer.lost]
         assert 0 < len(lost) < len(viewers)  # those on the other node noticed nothing
         with Client(address, access=Access(direct=False)) as newcomer:
