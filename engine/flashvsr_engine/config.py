@@ -84,8 +84,9 @@ class EngineConfig:
     weights: "builtin" or a folder in the published layout. mode: tiny; tiny-long, which decodes the same picture in
     smaller steps; or full, which decodes with the Wan VAE. version: of the LQ projector; None reads it from the
     folder's manifest. scale: 2, 3 or 4, unless a session names another. precision: "auto" is bf16 where the device
-    computes in it, else fp32; with bf16 the TCDecoder computes in float16 on CUDA. device: "auto" is the first CUDA device, else the CPU. color_fix: how output colours
-    are tied to the input's. seed: of the noise, unless a session names another.
+    computes in it, else fp32; with bf16 the TCDecoder computes in float16 on CUDA. device: "auto" is the first CUDA
+    device, else the CPU. color_fix: how output colours are tied to the input's. seed: of the noise, unless a session
+    names another.
 
     memory_limit: what one stream and the weights may take of the device: bytes, "8GiB", "auto" (what is free when a
     stream is planned) or None. A stream that would take more works in smaller steps, first in those that leave the
