@@ -17,6 +17,7 @@ from flashvsr_handler.stored import End, StoredSession
 from flashvsr_handler.turns import Turns
 
 ID_BYTES: Final = 18
+BUSY_SHARE: Final = 4
 USE_WAIT_S: Final = 60.0
 """How long a request waits for another one of the same session, such as a repetition for the original."""
 
@@ -170,7 +171,7 @@ class SessionStore:
         """Close the sessions that were silent for too long; return how many."""
         with self._changed:
             now = self._clock()
-            idle = [s for s in self._idle() if now - s.last_used > s.patience_s]
+            idle = [s for s in self._idle() if self._silence(s, now) > s.patience_s]
             for session in idle:
                 session.ending = End.EXPIRED
         for session in idle:
@@ -218,6 +219,17 @@ class SessionStore:
             needed = self.budget.needed([*plans, admission.plan])
             raise Busy(f"With this session {needed} of {self.budget.total} bytes would be needed: try again.")
 
+    def _silence(self, session: StoredSession, now: float) -> float:
+        """Seconds for which a session was silent while it could have spoken.
+
+        A chunk that waits in TorchServe's queue behind other sessions' is not seen here, so time in which the engine
+        was busy does not count, but for a quarter: a client that is gone does not keep its session under load.
+        """
+        silent = now - session.last_used
+        if session.patience_s < self.rules.idle_timeout_s:  # its client is known to be gone, or the server is to stop
+            return silent
+        return max(silent - (self._turns.busy_for() - session.busy_before), silent / BUSY_SHARE)
+
     def _idle(self) -> Iterator[StoredSession]:
         return (s for s in self._sessions.values() if not s.in_use and s.ending is None)
 
@@ -229,7 +241,7 @@ class SessionStore:
 
     def _release(self, session: StoredSession) -> None:
         session.in_use = False
-        session.last_used = self._clock()
+        session.last_used, session.busy_before = self._clock(), self._turns.busy_for()
         self._changed.notify_all()
 
     def _free(self, session: StoredSession) -> None:

@@ -54,6 +54,8 @@ class StoredSession:
     patience_s: float
     """It expires when it is silent for longer."""
     last_used: float = 0.0
+    busy_before: float = 0.0
+    """Seconds that the engine had been busy when it was last used."""
     next_index: int = 0
     answers: tuple[Answer, ...] = ()
     """Of the last chunks, as many as a client may have under way."""

@@ -17,6 +17,7 @@ class Turns:
         self._changed = threading.Condition()
         self._waiting: deque[object] = deque()
         self._taken_at: float | None = None
+        self._busy_s = 0.0
 
     @contextmanager
     def take(self) -> Iterator[float]:
@@ -32,10 +33,19 @@ class Turns:
             yield waited
         finally:
             with self._changed:
+                self._busy_s += self._held()
                 self._taken_at = None
                 self._changed.notify_all()
 
     def held_for(self) -> float:
         """Seconds that the call which runs now has taken; 0 when none does."""
         with self._changed:
-            return 0.0 if self._taken_at is None else self._clock() - self._taken_at
+            return self._held()
+
+    def busy_for(self) -> float:
+        """Seconds that all calls have taken so far, the one that runs now included."""
+        with self._changed:
+            return self._busy_s + self._held()
+
+    def _held(self) -> float:
+        return 0.0 if self._taken_at is None else self._clock() - self._taken_at

@@ -165,6 +165,30 @@ def test_a_session_in_use_does_not_expire() -> None:
         pass
 
 
+def test_time_in_which_the_engine_was_busy_with_others_is_no_silence() -> None:
+    now = [0.0]
+    turns = Turns(lambda: now[0])
+    store = SessionStore(Rules(9, 10, 0), Budget(10**6), turns, lambda: now[0])
+    store.admit(ADMISSION, make)
+    with turns.take():
+        now[0] = 30
+        assert store.expire() == 0
+    now[0] = 39
+    assert store.expire() == 0
+    now[0] = 40.5  # 10.5 seconds in which it could have spoken
+    assert store.expire() == 1
+
+
+def test_a_session_whose_client_is_gone_ends_under_load_too() -> None:
+    now = [0.0]
+    turns = Turns(lambda: now[0])
+    store = SessionStore(Rules(9, 10, 0), Budget(10**6), turns, lambda: now[0])
+    store.admit(ADMISSION, make)
+    with turns.take():
+        now[0] = 40.5
+    assert store.expire() == 1
+
+
 def test_chunks_come_in_order_or_again() -> None:
     session = new_store(1, 10**6, 10, lambda: 0.0).admit(ADMISSION, make)
     assert session.repeated(0) is None
