@@ -23,8 +23,8 @@ from tests.unit.engine.test_session import Video, run, video
 
 MIB = 1 << 20
 ROUNDING = 1e-4
-"""In bands as narrow as eighths of this small picture oneDNN sums in another order with two threads than with one; the
-division by a frame's deviation in the colour correction makes that 3e-5, a hundredth of a byte's step."""
+"""A decoder that works in bands has other strips, which oneDNN sums in another order with two threads than with one; the
+division by a frame's deviation in the colour correction makes that 5e-5, less than a hundredth of a byte's step."""
 PLAIN = Steps(decode_latents=1)
 """As an engine on a CPU works when it may take all the memory that it wants."""
 EXACT = [rung for rung in LADDER if rung.exact and not rung.needs_device]
@@ -67,7 +67,7 @@ def test_peaks_are_what_a_run_takes(engine: FlashVSREngine, plain: tuple[Video, 
     assert abs(planned - found) < 0.1 * found
     worst = np.abs(made - expected).max()
     if rung.exact or rung.change == {"tile_size": 256}:  # which is the whole picture here
-        assert worst <= (ROUNDING if rung.change.get("decoder_bands") == 8 else 0)
+        assert worst <= (ROUNDING if "decoder_bands" in rung.change else 0)
     else:
         assert worst > 0
 
