@@ -23,8 +23,8 @@ from tests.unit.engine.test_session import Video, run, video
 
 MIB = 1 << 20
 ROUNDING = 1e-4
-"""A decoder that works in bands has other strips, which oneDNN sums in another order with two threads than with one; the
-division by a frame's deviation in the colour correction makes that 5e-5, less than a hundredth of a byte's step."""
+"""A decoder that works in bands has other strips, which oneDNN sums in another order with two threads than with one;
+the division by a frame's deviation in the colour correction makes that 5e-5, a hundredth of a byte's step."""
 PLAIN = Steps(decode_latents=1)
 """As an engine on a CPU works when it may take all the memory that it wants."""
 EXACT = [rung for rung in LADDER if rung.exact and not rung.needs_device]
