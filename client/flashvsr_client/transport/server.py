@@ -21,8 +21,8 @@ from flashvsr_client.transport.rpc_stream import RpcStream
 FIRST_MODEL: Final = "flashvsr0"
 """The TorchServe model that every server has; its pong names the others, one for each device."""
 
-_NAMES: Final = 4
-"""So many times an open may look for a node that has room."""
+_NAMES: Final = 10
+"""So many times an open may look for a node that has room: with one of two nodes full, one in a thousand finds none."""
 
 
 class GrpcTransport:
