@@ -7,8 +7,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pytest
-from flashvsr_engine import FlashVSREngine, SessionStateError
+from flashvsr_engine import FlashVSREngine, SessionStateError, feed
+from flashvsr_engine.chunk import run_chunk
 from flashvsr_engine.model import LQProjector
+from flashvsr_engine.state import StreamState
+from flashvsr_engine.stream import Stream
 from torch import Tensor
 
 SIZE = (32, 24)
@@ -77,7 +80,15 @@ def test_a_closed_session_or_one_given_twice_is_refused_before_anything_runs(eng
     assert one.frames_in == 0
 
 
-def test_a_warm_engine_holds_no_session(engine: FlashVSREngine) -> None:
+def test_warming_up_runs_long_and_short_chunks(engine: FlashVSREngine, monkeypatch: pytest.MonkeyPatch) -> None:
+    ran = list[int]()
+
+    def counted(stream: Stream, state: StreamState, frames: Tensor) -> Tensor:
+        ran.append(len(frames))
+        return run_chunk(stream, state, frames)
+
+    monkeypatch.setattr(feed, "run_chunk", counted)
     engine.warmup(engine.plan(*SIZE))
+    assert ran == [25, 8, 8]
     with engine.open(*SIZE) as session:
         assert len(session.push(film(0, 25))) == 21
