@@ -129,19 +129,30 @@ def _opened_writer(
 
 @contextmanager
 def output_errors(target: Path, made: Film) -> Iterator[None]:
-    """Turn FFmpeg's errors in the block into :class:`OutputError` for ``target``."""
-    try:
-        yield
-    except av.error.EncoderNotFoundError as error:
-        raise OutputError(f"{made.codec} is not here: choose another -c") from error
-    except av.error.FFmpegError as error:
-        reason = error.strerror or type(error).__name__
-        if "avcodec_open2" in str(error):
+    """Turn FFmpeg's errors in the block into :class:`OutputError` for ``target``, which is encoded."""
+    with writing_errors(target):
+        try:
+            yield
+        except av.error.EncoderNotFoundError as error:
+            raise OutputError(f"{made.codec} is not here: choose another -c") from error
+        except av.error.FFmpegError as error:
+            if "avcodec_open2" not in str(error):
+                raise
+            reason = error.strerror or type(error).__name__
             said = " ".join(f"{name}={value}" for name, value in made.options.items())
             raise OutputError(
                 f"{made.codec} refuses {made.width}x{made.height} {made.pixel_format} {said} ({reason}): change the "
                 "options, or choose another -c; a hardware encoder needs its hardware"
             ) from error
+
+
+@contextmanager
+def writing_errors(target: Path) -> Iterator[None]:
+    """Turn FFmpeg's errors in the block into :class:`OutputError` for ``target``, into which nothing is encoded."""
+    try:
+        yield
+    except av.error.FFmpegError as error:
+        reason = error.strerror or type(error).__name__
         raise OutputError(
             f"cannot write {target} ({reason}): free some space, or choose another place or container"
         ) from error

@@ -21,7 +21,7 @@ from flashvsr_client.config import Encoding
 from flashvsr_client.errors import OutputError
 from flashvsr_client.media import provenance
 from flashvsr_client.media.decode import Moment
-from flashvsr_client.media.encode import FilmWriter, output_errors
+from flashvsr_client.media.encode import FilmWriter, output_errors, writing_errors
 from flashvsr_client.media.film import Film
 from flashvsr_client.media.output import muxer_of
 from flashvsr_client.media.passthrough import carried_over
@@ -102,7 +102,7 @@ def join(target: Path, info: VideoInfo, parts: Sequence[tuple[Path, Part]], enco
     with ExitStack() as stack:
         unfinished = stack.enter_context(whole_or_nothing(target))
         source = stack.enter_context(opened(info.path, info.reading)) if not info.pictures else None
-        stack.enter_context(_joining(target))
+        stack.enter_context(writing_errors(target))
         output = stack.enter_context(av.open(f"file:{unfinished.resolve()}", "w", format=muxer_of(target)))
         stream = _add_copy(output, parts[0][0], info)
         copies = carried_over(source, output, stream, info, target, encoding) if source is not None else None
@@ -118,17 +118,6 @@ def join(target: Path, info: VideoInfo, parts: Sequence[tuple[Path, Part]], enco
         if copies is not None:
             copies.until(None)
     return sum(part.frames for _, part in parts)
-
-
-@contextmanager
-def _joining(target: Path) -> Iterator[None]:
-    try:
-        yield
-    except av.error.FFmpegError as error:
-        reason = error.strerror or type(error).__name__
-        raise OutputError(
-            f"cannot write {target} ({reason}): free some space, or choose another place or container"
-        ) from error
 
 
 def _packets(parts: Sequence[tuple[Path, Part]], time_base: Fraction) -> Iterator[Packet]:
