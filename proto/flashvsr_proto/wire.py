@@ -14,6 +14,9 @@ import numpy.typing as npt
 from google.protobuf.message import DecodeError, Message
 
 from flashvsr_proto import yuv
+from flashvsr_proto.color import matrix, resolve
+from flashvsr_proto.errors import WireError as WireError  # what this module raises, under its name too
+from flashvsr_proto.planes import Planes
 from flashvsr_proto.v1 import stream_pb2 as pb
 
 PROTOCOL_VERSION: Final = 1
@@ -32,16 +35,6 @@ _INTERLEAVED: Final[dict[pb.PixelFormat, np.dtype[np.uint8 | np.uint16]]] = {
     pb.PIXEL_FORMAT_RGB48LE: np.dtype("<u2"),
 }
 AnyMessage = TypeVar("AnyMessage", bound=Message)
-
-_WEIGHTS: Final = {
-    pb.COLOR_MATRIX_BT601: (0.299, 0.114),
-    pb.COLOR_MATRIX_BT709: (0.2126, 0.0722),
-    pb.COLOR_MATRIX_BT2020: (0.2627, 0.0593),
-}
-
-
-class WireError(ValueError):
-    """A message or an array that the wire contract does not allow; the text has the value and the remedy."""
 
 
 def parse(kind: type[AnyMessage], data: bytes) -> AnyMessage:
@@ -66,38 +59,46 @@ def plane_sizes(pixel_format: pb.PixelFormat, width: int, height: int) -> tuple[
 
 
 def encode(
-    frames: Pictures,
+    frames: Pictures | Planes,
     pixel_format: pb.PixelFormat = pb.PIXEL_FORMAT_RGB24,
     color: pb.ColorTags | None = None,
     first_frame: int = 0,
 ) -> pb.Frames:
-    """Make a message of RGB ``frames`` [T, h, w, 3], uint16 for RGB48LE and else uint8.
+    """Make a message of RGB ``frames`` [T, h, w, 3], uint16 for RGB48LE and else uint8, or of YUV420P's own planes.
 
     ``color`` says which YUV (default: as the proto says). The message carries ``color`` with unspecified tags resolved.
     Raises :class:`WireError`.
     """
-    sample = _INTERLEAVED.get(pixel_format, _INTERLEAVED[pb.PIXEL_FORMAT_RGB24])
-    if frames.dtype != sample or frames.ndim != 4 or frames.shape[3] != 3:
-        raise WireError(
-            f"frames of {frames.dtype} {list(frames.shape)}: give {sample.name} [T, height, width, 3] "
-            f"for pixel_format {pixel_format}"
-        )
-    count, height, width = frames.shape[:3]
+    count, height, width = _shape(frames, pixel_format)
     if count > MAX_FRAMES:
         raise WireError(f"{count} frames in one message: send at most {MAX_FRAMES}")
     if not 0 <= first_frame < 2**64:
         raise WireError(f"first_frame {first_frame}: must be 0 to 2^64 - 1")
     plane_sizes(pixel_format, width, height)
     message = pb.Frames(pixel_format=pixel_format, width=width, height=height, count=count, first_frame=first_frame)
-    if pixel_format in _INTERLEAVED:
-        message.planes.append(frames.astype(sample, copy=False).tobytes())
-        return message
-    message.color.CopyFrom(resolve(color, height))
-    matrix = _matrix(message.color)
-    pictures = [yuv.from_rgb(frame, matrix) for frame in frames.astype(np.uint8, copy=False)]
-    for part in range(3):
-        message.planes.append(b"".join(np.ascontiguousarray(picture[part]).data for picture in pictures))
+    if pixel_format == pb.PIXEL_FORMAT_YUV420P:
+        message.color.CopyFrom(resolve(color, height))
+        planes = frames if isinstance(frames, Planes) else Planes.of(frames.view(np.uint8), matrix(message.color))
+        message.planes.extend(plane.tobytes() for plane in (planes.y, planes.u, planes.v))
+    else:
+        assert not isinstance(frames, Planes), "as its shape was taken"
+        message.planes.append(frames.astype(_INTERLEAVED[pixel_format], copy=False).tobytes())
     return message
+
+
+def _shape(frames: Pictures | Planes, pixel_format: pb.PixelFormat) -> tuple[int, int, int]:
+    """Frames, height and width of what can be sent in that format."""
+    if isinstance(frames, Planes):
+        if pixel_format != pb.PIXEL_FORMAT_YUV420P:
+            raise WireError(f"planes of YUV 4:2:0 for pixel_format {pixel_format}: give RGB frames for that")
+        return frames.y.shape
+    sample = _INTERLEAVED.get(pixel_format, _INTERLEAVED[pb.PIXEL_FORMAT_RGB24])
+    if frames.dtype != sample or frames.ndim != 4 or frames.shape[3] != 3:
+        raise WireError(
+            f"frames of {frames.dtype} {list(frames.shape)}: give {sample.name} [T, height, width, 3] "
+            f"for pixel_format {pixel_format}"
+        )
+    return frames.shape[:3]
 
 
 def decode(message: pb.Frames) -> Pictures:
@@ -120,30 +121,7 @@ def decode(message: pb.Frames) -> Pictures:
     chroma_width, chroma_height = yuv.chroma_size(message.width, message.height)
     y = planes[0].reshape(shape)
     u, v = (plane.reshape(message.count, chroma_height, chroma_width) for plane in planes[1:])
-    matrix = _matrix(resolve(message.color, message.height))
-    frames = np.empty((*shape, 3), np.uint8)
-    for index in range(message.count):
-        yuv.to_rgb(y[index], u[index], v[index], matrix, out=frames[index])
-    return frames
-
-
-def resolve(color: pb.ColorTags | None, height: int) -> pb.ColorTags:
-    """Fill unspecified tags in: BT.709 from 720 lines up, else BT.601; limited range.
-
-    Raises :class:`WireError` for a matrix or a range that is none of ours.
-    """
-    tags = pb.ColorTags()
-    if color is not None:
-        tags.CopyFrom(color)
-    if tags.matrix == pb.COLOR_MATRIX_UNSPECIFIED:
-        tags.matrix = pb.COLOR_MATRIX_BT709 if height >= 720 else pb.COLOR_MATRIX_BT601
-    if tags.range == pb.COLOR_RANGE_UNSPECIFIED:
-        tags.range = pb.COLOR_RANGE_LIMITED
-    if tags.matrix not in _WEIGHTS:
-        raise WireError(f"color.matrix {tags.matrix}: use BT601 (1), BT709 (2) or BT2020 (3)")
-    if tags.range not in (pb.COLOR_RANGE_LIMITED, pb.COLOR_RANGE_FULL):
-        raise WireError(f"color.range {tags.range}: use LIMITED (1) or FULL (2)")
-    return tags
+    return Planes(y, u, v).rgb(matrix(resolve(message.color, message.height)))
 
 
 def _checked_sizes(message: pb.Frames) -> tuple[int, ...]:
@@ -155,7 +133,3 @@ def _checked_sizes(message: pb.Frames) -> tuple[int, ...]:
         name = pb.PixelFormat.Name(message.pixel_format)
         raise WireError(f"{len(message.planes)} planes: {name} has {len(sizes)}")
     return sizes
-
-
-def _matrix(resolved: pb.ColorTags) -> yuv.Matrix:
-    return yuv.Matrix(*_WEIGHTS[resolved.matrix], full_range=resolved.range == pb.COLOR_RANGE_FULL)

@@ -5,7 +5,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pytest
-from flashvsr_proto import wire
+from flashvsr_proto import color, wire
+from flashvsr_proto.planes import Planes
 from flashvsr_proto.v1 import stream_pb2 as pb
 from hypothesis import given
 from hypothesis import strategies as st
@@ -170,3 +171,15 @@ def test_sixteen_bits_round_trip_is_exact_and_little_endian(frames: npt.NDArray[
 def test_frames_of_the_other_width_are_refused(sample: type, pixel_format: pb.PixelFormat, wanted: str) -> None:
     with pytest.raises(wire.WireError, match=f"give {wanted}"):
         wire.encode(np.zeros((1, 2, 2, 3), sample), pixel_format)
+
+
+def test_planes_travel_as_the_frames_that_they_were_made_of() -> None:
+    frames = np.random.default_rng(0).integers(0, 256, (3, 7, 9, 3), np.uint8)
+    color_tags = pb.ColorTags(matrix=pb.COLOR_MATRIX_BT709, range=pb.COLOR_RANGE_LIMITED)
+    planes = Planes.of(frames, color.matrix(color_tags))
+    assert wire.encode(planes, pb.PIXEL_FORMAT_YUV420P, color_tags, 5) == wire.encode(
+        frames, pb.PIXEL_FORMAT_YUV420P, color_tags, 5
+    )
+    assert len(planes[1:]) == 2
+    with pytest.raises(wire.WireError, match="give RGB frames"):
+        wire.encode(planes, pb.PIXEL_FORMAT_RGB24)
