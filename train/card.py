@@ -8,8 +8,8 @@ from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
-from train.evaluate import markdown
 from train.sources import Photograph, Split, read_sources, split
+from train.tables import Evaluation, scores_table
 
 TEMPLATE = Path(__file__).with_name("MODEL_CARD.template.md")
 
@@ -17,12 +17,12 @@ TEMPLATE = Path(__file__).with_name("MODEL_CARD.template.md")
 Log = list[dict[str, Any]]
 
 
-def model_card(template: str, logs: list[Log], evaluation: dict[str, Any], data: Split) -> str:
+def model_card(template: str, logs: list[Log], evaluations: list[Evaluation], data: Split) -> str:
     """Fill the template. ValueError if a log is not that of a finished run."""
     values = {
         "runs": "\n".join(f"{number}. {_run(log)}" for number, log in enumerate(logs, 1)),
-        "precision": evaluation["precision"],
-        "table": markdown(evaluation["summary"]).strip(),
+        "precision": evaluations[0]["precision"],
+        "table": scores_table(evaluations).strip(),
         "photographs": str(len(data.training)),
         "held_out": str(len({p.source_id for p in data.held_out})),
         "licences": licences(data.training),
@@ -77,15 +77,15 @@ def main() -> None:
     """The command."""
     parser = argparse.ArgumentParser(prog="python -m train.card", description=__doc__)
     parser.add_argument("--log", type=Path, required=True, nargs="+", help="log.jsonl of each training run, in order")
-    parser.add_argument("--evaluation", type=Path, required=True, help="evaluation.json of train.evaluate")
+    parser.add_argument("--evaluation", type=Path, required=True, nargs="+", help="as train.evaluate writes them")
     parser.add_argument("--photos", type=Path, required=True, help="folder of photographs; SOURCES.csv in or above it")
     parser.add_argument("--held-out", type=int, default=20, help="as in the training's configuration")
     parser.add_argument("--out", type=Path, required=True)
     options = parser.parse_args()
     logs = [[json.loads(line) for line in path.read_text().splitlines()] for path in options.log]
     data = split(read_sources(options.photos), options.held_out)
-    evaluation = json.loads(options.evaluation.read_text())
-    options.out.write_text(model_card(TEMPLATE.read_text(), logs, evaluation, data))
+    evaluations = [json.loads(path.read_text()) for path in options.evaluation]
+    options.out.write_text(model_card(TEMPLATE.read_text(), logs, evaluations, data))
 
 
 if __name__ == "__main__":

@@ -14,14 +14,16 @@ from typing import get_args
 
 import numpy as np
 import torch
+from flashvsr_client.compare.measure import Scores
 from flashvsr_engine import EngineConfig, FixedNoise, FlashVSREngine
 from flashvsr_engine.config import ColorFix
 from flashvsr_engine.weights import read_manifest
 from PIL import Image
 from safetensors.torch import load_file, save_file
 
-from train.metrics import Clip, Scores, compare
-from train.truths import SCALE, Case, enlarge, film_cases, photograph_cases, shrink
+from train.metrics import Clip, compare
+from train.tables import BICUBIC, Evaluation, scores_table
+from train.truths import Case, enlarge, film_cases, photograph_cases, shrink
 
 ZEROED = "zeroed"
 
@@ -37,40 +39,28 @@ class Result:
     scores: dict[str, Scores]
 
 
-def upscale(engine: FlashVSREngine, clip: Clip, zero_noise: bool = False) -> Clip:
+def upscale(engine: FlashVSREngine, clip: Clip, scale: int, zero_noise: bool = False) -> Clip:
     """A clip through one session, in pushes of 8 frames."""
-    noise = FixedNoise(torch.zeros(1).expand(1, 16, *_latent_shape(clip))) if zero_noise else None
-    with engine.open(width=clip.shape[2], height=clip.shape[1], scale=SCALE, noise=noise) as session:
+    noise = FixedNoise(torch.zeros(1).expand(1, 16, *_latent_shape(clip, scale))) if zero_noise else None
+    with engine.open(width=clip.shape[2], height=clip.shape[1], scale=scale, noise=noise) as session:
         made = [session.push(clip[start : start + 8]) for start in range(0, len(clip), 8)]
         made.append(session.finish())
     return np.concatenate([np.asarray(part) for part in made])
 
 
-def evaluate(cases: Iterable[Case], engines: dict[str, FlashVSREngine], pictures: Path | None) -> Iterator[Result]:
+def evaluate(
+    cases: Iterable[Case], scale: int, engines: dict[str, FlashVSREngine], pictures: Path | None
+) -> Iterator[Result]:
     """Score every case with every engine; the engine named "zeroed" gets no noise, hence latents of zero."""
     for case in cases:
-        given = shrink(case.truth)
-        clips = {"bicubic": enlarge(given)}
-        clips |= {name: upscale(engine, given, zero_noise=name == ZEROED) for name, engine in engines.items()}
+        given = shrink(case.truth, scale)
+        clips = {BICUBIC: enlarge(given, scale)}
+        clips |= {name: upscale(engine, given, scale, name == ZEROED) for name, engine in engines.items()}
         if pictures is not None:
             _side_by_side([*clips.values(), case.truth], pictures / f"{case.kind}_{case.name}.png")
         height, width = case.truth.shape[1:3]
         scores = {name: compare(clip, case.truth) for name, clip in clips.items()}
         yield Result(case.kind, case.name, len(case.truth), (width, height), scores)
-
-
-def summary(results: list[Result]) -> dict[str, dict[str, dict[str, float]]]:
-    """kind -> variant -> mean scores, and over bicubic the mean, least and largest gain of PSNR in dB."""
-    table: dict[str, dict[str, dict[str, float]]] = {}
-    for kind in dict.fromkeys(result.kind for result in results):
-        rows = [result.scores for result in results if result.kind == kind]
-        table[kind] = {}
-        for name in rows[0]:
-            gains = [row[name].psnr - row["bicubic"].psnr for row in rows]
-            means = {key: float(np.mean([asdict(row[name])[key] for row in rows])) for key in asdict(rows[0][name])}
-            gain = {"gain": float(np.mean(gains)), "gain_least": min(gains), "gain_largest": max(gains)}
-            table[kind][name] = means | gain | {"cases": len(rows)}
-    return table
 
 
 def without_latents(weights: Path, folder: Path) -> Path:
@@ -104,40 +94,25 @@ def load_engines(options: argparse.Namespace, scratch: Path) -> dict[str, FlashV
 def main() -> None:
     """The command."""
     options = _parser().parse_args()
-    cases = photograph_cases(options.photos, options.held_out, options.side, options.frames)
+    scale = options.scale
+    cases = photograph_cases(options.photos, options.held_out, options.side, options.frames, scale)
     if options.clips is not None:
-        cases = chain(cases, film_cases(options.clips, options.clip_frames))
+        cases = chain(cases, film_cases(options.clips, options.clip_frames, scale))
     results = []
     with tempfile.TemporaryDirectory() as scratch:
         engines = load_engines(options, Path(scratch))
-        for result in evaluate(cases, engines, options.out / "pictures" if options.pictures else None):
+        for result in evaluate(cases, scale, engines, options.out / "pictures" if options.pictures else None):
             print(_line(result), flush=True)
             results.append(result)
-    table = summary(results)
     options.out.mkdir(parents=True, exist_ok=True)
-    content = {"precision": options.precision, "summary": table, "cases": [asdict(result) for result in results]}
-    (options.out / "evaluation.json").write_text(json.dumps(content, indent=1) + "\n")
-    (options.out / "evaluation.md").write_text(markdown(table))
-    print(markdown(table))
+    found: Evaluation = {"scale": scale, "precision": options.precision, "cases": [asdict(one) for one in results]}
+    (options.out / f"evaluation_{scale}x.json").write_text(json.dumps(found, indent=1) + "\n")
+    print(scores_table([found]))
 
 
-def markdown(table: dict[str, dict[str, dict[str, float]]]) -> str:
-    """A summary as a Markdown table."""
-    lines = [
-        "| set | cases | method | Y-PSNR, dB | over bicubic, dB (least .. largest) | SSIM | temporal error |",
-        "| --- | ---: | --- | ---: | ---: | ---: | ---: |",
-    ]
-    for kind, rows in table.items():
-        for name, row in rows.items():
-            gain = f"{row['gain']:+.2f} ({row['gain_least']:+.2f} .. {row['gain_largest']:+.2f})"
-            cells = (kind, f"{row['cases']:.0f}", name, f"{row['psnr']:.2f}", gain if name != "bicubic" else "")
-            lines.append(f"| {' | '.join(cells)} | {row['ssim']:.4f} | {row['temporal']:.3f} |")
-    return "\n".join(lines) + "\n"
-
-
-def _latent_shape(clip: Clip) -> tuple[int, int, int]:
+def _latent_shape(clip: Clip, scale: int) -> tuple[int, int, int]:
     """Latents, rows and columns that are enough for the clip and its padding."""
-    rows, columns = (-(-size * SCALE // 128) * 16 for size in clip.shape[1:3])
+    rows, columns = (-(-size * scale // 128) * 16 for size in clip.shape[1:3])
     return len(clip) // 4 + 16, rows, columns
 
 
@@ -148,7 +123,9 @@ def _side_by_side(clips: list[Clip], path: Path) -> None:
 
 
 def _line(result: Result) -> str:
-    scores = "  ".join(f"{name} {s.psnr:.2f} dB {s.ssim:.4f} {s.temporal:.3f}" for name, s in result.scores.items())
+    scores = "  ".join(
+        f"{name} {s.psnr:.2f} dB {s.ssim:.4f} {s.temporal or 0:.3f}" for name, s in result.scores.items()
+    )
     return f"{result.kind:8} {result.name[:32]:32} {scores}"
 
 
@@ -157,7 +134,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--weights", type=Path, required=True, help="weights folder, as train.run writes it")
     parser.add_argument("--photos", type=Path, required=True, help="folder of photographs; SOURCES.csv in or above it")
     parser.add_argument("--clips", type=Path, help="folder of films (needs PyAV) or of .npy arrays (T, H, W, 3)")
-    parser.add_argument("--out", type=Path, required=True, help="gets evaluation.json, evaluation.md and pictures/")
+    parser.add_argument("--out", type=Path, required=True, help="gets evaluation_SCALEx.json and pictures/")
+    parser.add_argument("--scale", type=int, default=4, choices=(2, 3, 4))
     parser.add_argument("--held-out", type=int, default=20, help="as in the training's configuration")
     parser.add_argument("--side", type=int, default=512, help="widest window of a photograph")
     parser.add_argument("--frames", type=int, default=21, help="of stills and panning")

@@ -13,21 +13,20 @@ from train.metrics import Clip
 from train.photos import Picture, read_picture
 from train.sources import read_sources, split
 
-SCALE = 4
 FILM_SUFFIXES = (".mp4", ".mkv", ".webm", ".mov")
 ARRAY_SUFFIX = ".npy"
 
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """kind: "stills", "panning" or "clips". truth: sides are multiples of 4."""
+    """kind: "stills", "panning" or "clips". truth: sides are multiples of the scale."""
 
     kind: str
     name: str
     truth: Clip
 
 
-def photograph_cases(folder: Path, held_out: int, side: int, frames: int) -> Iterator[Case]:
+def photograph_cases(folder: Path, held_out: int, side: int, frames: int, scale: int) -> Iterator[Case]:
     """Each held-out source's whole photograph: its middle at rest, and a window that moves 2 pixels a frame.
 
     Windows are at most `side` pixels wide and 3/4 of that high, uninterpolated.
@@ -37,12 +36,12 @@ def photograph_cases(folder: Path, held_out: int, side: int, frames: int) -> Ite
             continue
         picture = read_picture(folder / photograph.name)
         name = Path(photograph.name).stem
-        yield Case("stills", name, np.repeat(_window(picture, side, 0, 0)[None], frames, axis=0))
+        yield Case("stills", name, np.repeat(_window(picture, side, scale, 0, 0)[None], frames, axis=0))
         steps = [2 * (t - frames // 2) for t in range(frames)]
-        yield Case("panning", name, np.stack([_window(picture, side, s, s // 2) for s in steps]))
+        yield Case("panning", name, np.stack([_window(picture, side, scale, s, s // 2) for s in steps]))
 
 
-def film_cases(folder: Path, frames: int) -> Iterator[Case]:
+def film_cases(folder: Path, frames: int, scale: int) -> Iterator[Case]:
     """The first frames of every film (or .npy array of frames) of a folder, shrunk by 2 to rid them of coding."""
     for path in sorted(folder.iterdir()):
         if path.suffix == ARRAY_SUFFIX:
@@ -51,18 +50,18 @@ def film_cases(folder: Path, frames: int) -> Iterator[Case]:
             film = _decode(path, frames)
         else:
             continue
-        height, width = (size // (2 * SCALE) * SCALE for size in film.shape[1:3])
+        height, width = (size // (2 * scale) * scale for size in film.shape[1:3])
         yield Case("clips", path.stem, _resized(film[:, : 2 * height, : 2 * width], width, height))
 
 
-def shrink(truth: Clip) -> Clip:
-    """The network's input: a quarter of the truth's width and height, bicubic."""
-    return _resized(truth, truth.shape[2] // SCALE, truth.shape[1] // SCALE)
+def shrink(truth: Clip, scale: int) -> Clip:
+    """The network's input: the truth's width and height over the scale, bicubic."""
+    return _resized(truth, truth.shape[2] // scale, truth.shape[1] // scale)
 
 
-def enlarge(clip: Clip) -> Clip:
-    """What the network is compared with: bicubic, to four times the width and height."""
-    return _resized(clip, clip.shape[2] * SCALE, clip.shape[1] * SCALE)
+def enlarge(clip: Clip, scale: int) -> Clip:
+    """What the network is compared with: bicubic, to `scale` times the width and height."""
+    return _resized(clip, clip.shape[2] * scale, clip.shape[1] * scale)
 
 
 def _resized(clip: Clip, width: int, height: int) -> Clip:
@@ -70,10 +69,10 @@ def _resized(clip: Clip, width: int, height: int) -> Clip:
     return np.stack([np.array(image) for image in images])
 
 
-def _window(picture: Picture, side: int, right: int, down: int) -> Picture:
+def _window(picture: Picture, side: int, scale: int, right: int, down: int) -> Picture:
     """A window near the middle, moved so far as the picture reaches."""
     height, width = picture.shape[:2]
-    w, h = (min(side, width) // SCALE * SCALE, min(side * 3 // 4, height) // SCALE * SCALE)
+    w, h = (min(side, width) // scale * scale, min(side * 3 // 4, height) // scale * scale)
     x = min(max((width - w) // 2 + right, 0), width - w)
     y = min(max((height - h) // 2 + down, 0), height - h)
     return picture[y : y + h, x : x + w]

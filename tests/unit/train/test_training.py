@@ -119,7 +119,9 @@ def test_a_run_goes_on_from_exported_weights(tiny: TrainConfig, pool: PhotoPool,
     assert all(torch.isfinite(loss) for loss in losses)
 
 
-def test_both_configurations_are_of_one_network() -> None:
-    first, second = (read_config(CONFIG.with_name(name)) for name in ("builtin.toml", "builtin_graphics.toml"))
-    assert first.model == second.model
-    assert first.data.held_out == second.data.held_out
+def test_all_configurations_are_of_one_network() -> None:
+    names = ("builtin.toml", "builtin_graphics.toml", "builtin_scales.toml")
+    first, *others = (read_config(CONFIG.with_name(name)) for name in names)
+    for other in others:
+        assert other.model == first.model
+        assert other.data.held_out == first.data.held_out
