@@ -10,7 +10,7 @@ from torch import Tensor
 from flashvsr_engine.decode import decode
 from flashvsr_engine.denoise import denoise
 from flashvsr_engine.devices import exact
-from flashvsr_engine.frames import upscale
+from flashvsr_engine.frames import on_device, upscale
 from flashvsr_engine.model import Place
 from flashvsr_engine.schedule import Chunk
 from flashvsr_engine.state import StreamState
@@ -25,7 +25,7 @@ def run_chunk(stream: Stream, state: StreamState, frames: Tensor) -> Tensor:
     """
     chunk = Chunk(state.chunks)
     assert len(frames) == chunk.frames_in, "the caller cuts the stream by the schedule"
-    made = compute(stream, state, chunk, frames.to(stream.device), chunk.first_latent)
+    made = compute(stream, state, chunk, on_device(frames, stream.device), chunk.first_latent)
     state.chunks += 1
     return made
 

@@ -56,6 +56,10 @@ def _tiles(
     start = 0
     while start < len(tiles):
         stop = min(start + stream.batch.size, len(tiles))
+        if takes_the_same(lq, start, stop, len(tiles)):
+            memories.append(memories[-1].like())
+            start = stop
+            continue
         try:
             tokens, memory = _projected(stream, state, stream.cut(lq, start, stop), start, stop)
             own = stream.cut(noise, start, stop, LATENT_PIXELS)
@@ -68,6 +72,16 @@ def _tiles(
         memories.append(memory)
         start = stop
     return blended.to(noise.dtype), memories
+
+
+def takes_the_same(lq: Tensor, start: int, stop: int, count: int) -> bool:
+    """Whether tiles start .. stop - 1 of `count` can be left out, as a plan alone is made and it has seen their like.
+
+    From the second full batch on all find the same in memory, and what the projector remembers of those before; so the
+    last one takes most. A smaller batch after it is run as well.
+    """
+    size = stop - start
+    return lq.is_meta and start >= 2 * size and stop + size <= count
 
 
 def _projected(

@@ -13,12 +13,12 @@ from flashvsr_engine import checkpoint, schedule
 from flashvsr_engine.checkpoint import Snapshot
 from flashvsr_engine.config import EngineConfig, require, require_seed
 from flashvsr_engine.devices import decoder_dtype, resolve_device, resolve_dtype
-from flashvsr_engine.footprint import META
 from flashvsr_engine.frames import OUTPUTS, Frames, Output
 from flashvsr_engine.geometry import Geometry
 from flashvsr_engine.graphs import GraphPool
 from flashvsr_engine.group import Group
 from flashvsr_engine.kernels import Availability, availability
+from flashvsr_engine.live import META
 from flashvsr_engine.noise import CounterNoise, NoiseSource
 from flashvsr_engine.plan import Plan
 from flashvsr_engine.planner import Planner

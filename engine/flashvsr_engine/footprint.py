@@ -1,29 +1,15 @@
-"""How much memory a stream takes, found by running it on tensors that have shapes and no values.
-
-The code that will run is the code that is measured, so a plan cannot drift from it. A dispatch mode sees every tensor
-that comes into being on the `meta` device and when it goes.
-"""
+"""How much memory a stream takes: what its halves take, put together."""
 
 from __future__ import annotations
 
-import weakref
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
 
 import torch
-from torch import Tensor
-from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves
 
-from flashvsr_engine.chunk import run_chunk
-from flashvsr_engine.kernels.target import planning_for
-from flashvsr_engine.schedule import Chunk
-from flashvsr_engine.state import StreamState
-from flashvsr_engine.stream import Stream
+from flashvsr_engine.geometry import Geometry
+from flashvsr_engine.phases import FirstHalf, SecondHalf
+from flashvsr_engine.schedule import FIRST_CHUNK
 
-META = torch.device("meta")
 CPU_OVERHEAD = 1.2
 """On a CPU a process takes this much more than the tensors of its work: oneDNN's buffers and holes in the heap."""
 CUDA_LIBRARY_BYTES = 33 << 20
@@ -39,79 +25,36 @@ class Footprint:
     peak: int
 
 
-class LiveBytes(TorchDispatchMode):
-    """Counts the bytes of tensors that are alive, each storage once."""
+@dataclass(frozen=True, slots=True)
+class Weights:
+    """Bytes of a network on a device. dit: the DiT's, which may leave it; rest: those that do not."""
 
-    def __init__(self) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
-        self.now = 0
-        self.peak = 0
-        self._known = set[int]()
+    dit: int
+    rest: int
 
-    def add(self, count: int) -> None:
-        """Count bytes that no tensor stands for, or, negative, no longer."""
-        self.now += count
-        self.peak = max(self.peak, self.now)
-
-    def know(self, tensors: Iterable[Tensor]) -> None:
-        """Do not count these tensors, nor views of them, when they are met."""
-        self._known |= {tensor.untyped_storage()._cdata for tensor in tensors}
-
-    def meet(self, tensors: Iterable[Tensor]) -> None:
-        """Count tensors whose storage was not met before."""
-        for tensor in tensors:
-            storage = tensor.untyped_storage()
-            key, size = storage._cdata, storage.nbytes()
-            if key not in self._known:
-                self._known.add(key)
-                self.add(size)
-                weakref.finalize(storage, self._gone, key, size)
-
-    def __torch_dispatch__(
-        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
-    ) -> Any:
-        """See `TorchDispatchMode`."""
-        made = func(*args, **(kwargs or {}))
-        self.meet(leaf for leaf in tree_leaves(made) if isinstance(leaf, Tensor))
-        return made
-
-    def _gone(self, key: int, size: int) -> None:
-        self._known.discard(key)
-        self.now -= size
+    @property
+    def total(self) -> int:
+        """All of them."""
+        return self.dit + self.rest
 
 
-class Counted:
-    """A residency that moves nothing and counts what would be on the device."""
-
-    def __init__(self, live: LiveBytes, weights: int) -> None:
-        self._live = live
-        self._weights = weights
-        self._present = False
-
-    @contextmanager
-    def present(self, then_unload: bool) -> Iterator[None]:
-        """See `residency.Residency`."""
-        if not self._present:
-            self._live.add(self._weights)
-        yield
-        self._present = not then_unload
-        if then_unload:
-            self._live.add(-self._weights)
-
-
-def measure(stream: Stream, state: StreamState, live: LiveBytes, resident: int, device: torch.device) -> Footprint:
-    """Run the first two chunks of a stream of meta tensors as if on `device`; `resident`: bytes that never leave it.
-
-    The stream's residency is a `Counted` of the same `live`.
-    """
-    waiting = Chunk(0).frames_in * state.pending[0:0].new_empty(1, *state.pending.shape[1:]).nbytes
-    live.add(resident + state.kv.device_bytes + waiting + (CUDA_LIBRARY_BYTES if device.type == "cuda" else 0))
-    size = state.pending.shape[1:]
-    live.know([*stream.tensors(), *state.kv.tensors()])
-    with planning_for(device):
-        for _ in range(2):
-            frames = torch.empty(Chunk(state.chunks).frames_in, *size, dtype=torch.uint8, device=META)
-            with live:
-                run_chunk(stream, state, frames)
-    held = state.kv.device_bytes + waiting + sum(t.nbytes for t in state.on_device())
-    return Footprint(state=held, host=state.kv.host_bytes, peak=live.peak)
+def footprint(
+    geometry: Geometry, weights: Weights, unload_dit: bool, first: FirstHalf, second: SecondHalf, device: torch.device
+) -> Footprint:
+    """Of a stream whose halves take so much. unload_dit: whether the DiT's weights leave after each first half."""
+    waiting = FIRST_CHUNK * geometry.height * geometry.width * 3
+    library = CUDA_LIBRARY_BYTES if device.type == "cuda" else 0
+    beside = 0 if unload_dit else weights.dit
+    works = []
+    for chunk in range(2):
+        resting = second.remembered if chunk else 0
+        works.append(first.enlarging[chunk] + resting + (beside if chunk else 0))  # they come when they are first used
+        works.append(first.denoising[chunk] + resting + weights.dit)
+        works.append(first.joining[chunk] + resting + beside)
+        works.append(second.decoding[chunk] + first.left + beside)
+    state = first.kv + waiting
+    return Footprint(
+        state=state + first.remembered + second.remembered,
+        host=first.kv_host,
+        peak=weights.rest + state + library + max(works),
+    )

@@ -36,6 +36,13 @@ def empty_output(count: int, geometry: Geometry, output: Output, device: torch.d
     return torch.empty(count, geometry.out_height, geometry.out_width, 3, dtype=OUTPUTS[output], device=device)
 
 
+def on_device(frames: Tensor, device: torch.device) -> Tensor:
+    """Frames on a device. To CUDA by way of page-locked memory, so that nobody waits for the device's work before."""
+    if device.type != "cuda" or frames.is_cuda:
+        return frames.to(device)
+    return frames.pin_memory().to(device, non_blocking=True)
+
+
 def on_host(frames: Tensor) -> npt.NDArray[Any]:
     """Frames as a numpy array, done with.
 

@@ -16,7 +16,7 @@ from weakref import WeakSet
 import torch
 from torch import Tensor
 
-from flashvsr_engine.frames import empty_output
+from flashvsr_engine.frames import empty_output, on_device
 from flashvsr_engine.model import Place
 from flashvsr_engine.noise import CounterNoise
 from flashvsr_engine.schedule import CHUNK, Chunk
@@ -100,7 +100,7 @@ class ChunkGraphs:
             self._frames = [taken.to(self._streams[0].device).clone() for taken in frames]
         graph = self._graphs.get(key) or self._record(key, states)
         for i, state in enumerate(states):
-            self._frames[i].copy_(frames[i])
+            self._frames[i].copy_(on_device(frames[i], self._frames[i].device))
             self._places[i].fill_(Chunk(state.chunks).first_latent)
         graph.replay()
         for state in states:
@@ -111,6 +111,7 @@ class ChunkGraphs:
     def clear(self) -> None:
         """Forget what is recorded; its memory goes back."""
         if self._graphs:
+            torch.cuda.current_stream(self._made[0].device).synchronize()  # the last one may still run
             self._graphs.clear()
             self._pool.settle()
 

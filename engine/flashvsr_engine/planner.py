@@ -2,19 +2,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
+from typing import Final, TypeVar
 
 import torch
 from torch import Tensor
 
-from flashvsr_engine.footprint import CPU_OVERHEAD, Footprint, LiveBytes, measure
+from flashvsr_engine.footprint import CPU_OVERHEAD, Footprint, Weights, footprint
 from flashvsr_engine.geometry import Geometry
+from flashvsr_engine.kernels.target import planning_for
+from flashvsr_engine.live import LiveBytes
 from flashvsr_engine.memory import free_bytes, parse_bytes
 from flashvsr_engine.noise import CHANNELS
+from flashvsr_engine.outlines import Outlines
+from flashvsr_engine.phases import FirstHalf, SecondHalf, first_half, second_half
 from flashvsr_engine.plan import Choice, Plan, choose, largest_batch, make_plan, rungs_for
 from flashvsr_engine.schedule import CHUNK_LATENTS
+from flashvsr_engine.state import StreamState
 from flashvsr_engine.steps import Steps
+from flashvsr_engine.stream import Stream
 from flashvsr_engine.streams import Streams, tile_grid, weight_bytes
+
+H = TypeVar("H")
+
+MOST_KEPT: Final = 512
+"""Halves that are remembered: a plan under a tight limit looks at some twenty. Callers choose the sizes, of which there
+are millions."""
 
 
 class Planner:
@@ -22,8 +36,10 @@ class Planner:
 
     def __init__(self, streams: Streams) -> None:
         self._streams = streams
-        self._measured: dict[tuple[Geometry, Steps], Footprint] = {}
-        """A stream's footprint follows from its geometry and steps, so each is found out once."""
+        self._meta: Streams | None = None
+        self._outlines = Outlines()
+        self._first: dict[tuple[Geometry, Steps], FirstHalf] = {}
+        self._second: dict[tuple[Geometry, Steps], SecondHalf] = {}
 
     def plan(self, geometry: Geometry, like: Steps | None = None) -> Plan:
         """The plan of a stream. With `like`, one whose state has the layout of a stream with those steps.
@@ -73,14 +89,28 @@ class Planner:
         return replace(choice, steps=steps, footprint=self._footprint(geometry, steps))
 
     def _footprint(self, geometry: Geometry, steps: Steps) -> Footprint:
-        if (geometry, steps) not in self._measured:
-            live = LiveBytes()
-            streams = self._streams.on_meta(live)
-            stream = streams.stream(geometry, steps, _Blank(), "uint8")
-            resident = self._weights() - weight_bytes(self._streams.network.dit)
-            found = measure(stream, streams.state(stream), live, resident, self._streams.device)
-            self._measured[geometry, steps] = self._as_process(found)
-        return self._measured[geometry, steps]
+        dit = weight_bytes(self._streams.network.dit)
+        weights = Weights(dit, self._weights() - dit)
+        first, second = self._halves(geometry, steps)
+        return self._as_process(footprint(geometry, weights, steps.unload_dit, first, second, self._streams.device))
+
+    def _halves(self, geometry: Geometry, steps: Steps) -> tuple[FirstHalf, SecondHalf]:
+        """Each follows from the geometry and its own steps, so it is found out once."""
+        first, second = (geometry, steps.first_half), (geometry, steps.second_half)
+        if len(self._first) + len(self._second) >= MOST_KEPT:
+            self._first, self._second, self._outlines = {}, {}, Outlines()
+        if first not in self._first:
+            self._first[first] = self._measured(first_half, *first)
+        if second not in self._second:
+            self._second[second] = self._measured(second_half, *second)
+        return self._first[first], self._second[second]
+
+    def _measured(self, measure: Callable[[Stream, StreamState, LiveBytes], H], geometry: Geometry, steps: Steps) -> H:
+        if self._meta is None:
+            self._meta = self._streams.on_meta()
+        stream = self._meta.stream(geometry, steps, _Blank(), "uint8")
+        with planning_for(self._streams.device):
+            return measure(stream, self._meta.state(stream), LiveBytes(self._outlines))
 
     def _as_process(self, found: Footprint) -> Footprint:
         """On a CPU it is the process that has to fit, not its tensors alone."""

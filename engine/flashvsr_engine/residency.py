@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Protocol
 
 import torch
@@ -15,6 +15,14 @@ class Residency(Protocol):
 
     def present(self, then_unload: bool) -> AbstractContextManager[None]:
         """Within it the weights are on the device; after it, if asked, no longer."""
+
+
+class Uncounted:
+    """Weights without values, of which a plan counts the bytes itself."""
+
+    def present(self, then_unload: bool) -> AbstractContextManager[None]:
+        """See `Residency`."""
+        return nullcontext()
 
 
 class Offloaded:

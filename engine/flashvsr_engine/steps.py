@@ -38,6 +38,16 @@ class Steps:
         """Whether nothing is divided but the decoder's latents."""
         return self == Steps(decode_latents=self.decode_latents)
 
+    @property
+    def first_half(self) -> Steps:
+        """Those of them that a chunk's way from input to latents depends on, but for where the weights lie."""
+        return replace(self, decode_latents=CHUNK_LATENTS, decoder_bands=1, unload_dit=False)
+
+    @property
+    def second_half(self) -> Steps:
+        """Those of them that the way from latents to output depends on."""
+        return Steps(decode_latents=self.decode_latents, decoder_bands=self.decoder_bands)
+
 
 @dataclass(frozen=True, slots=True)
 class Rung:

@@ -13,17 +13,17 @@ from flashvsr_engine.chunk import compute_each
 from flashvsr_engine.config import EngineConfig
 from flashvsr_engine.errors import OutOfMemoryError
 from flashvsr_engine.feed import Feed
-from flashvsr_engine.footprint import META, Counted, LiveBytes
 from flashvsr_engine.frames import Output
 from flashvsr_engine.geometry import BLOCK_PIXELS, Geometry
 from flashvsr_engine.graphs import ChunkGraphs, GraphPool, recordable
 from flashvsr_engine.kernels import BlockGrid, SparseAttention
 from flashvsr_engine.kvcache import KVCache, KVSpec
+from flashvsr_engine.live import META
 from flashvsr_engine.model import Conditioning, DiT
 from flashvsr_engine.model.windows import WINDOW_TOKENS
 from flashvsr_engine.noise import NoiseSource
 from flashvsr_engine.plan import Plan
-from flashvsr_engine.residency import Residency
+from flashvsr_engine.residency import Residency, Uncounted
 from flashvsr_engine.state import StreamState
 from flashvsr_engine.steps import Steps
 from flashvsr_engine.stream import Stream, TileBatch
@@ -90,7 +90,7 @@ class Streams:
             ) from error
         return StreamState(kv=cache, pending=nothing, last_frame=nothing)
 
-    def on_meta(self, live: LiveBytes) -> Streams:
+    def on_meta(self) -> Streams:
         """The same with weights that have shapes and no values, for a plan."""
         network = replace(
             self.network,
@@ -104,12 +104,11 @@ class Streams:
             head=self.conditioning.head.to(META),
             context=tuple((k.to(META), v.to(META)) for k, v in self.conditioning.context),
         )
-        counted = Counted(live, weight_bytes(self.network.dit))
         return replace(
             self,
             network=network,
             conditioning=conditioning,
-            residency=counted,
+            residency=Uncounted(),
             device=META,
             host=META,
             planned=self.device,

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import logging
+import os
 import sys
 from typing import Final, NoReturn
 
@@ -21,6 +22,7 @@ from flashvsr_engine.errors import (
 )
 
 EXIT_OK: Final = 0
+EXIT_UNREAD: Final = 1
 EXIT_USAGE: Final = 2
 EXIT_INTERRUPTED: Final = 130
 EXIT_CODES: Final = (
@@ -35,7 +37,7 @@ EXIT_CODES: Final = (
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Run the command and exit with one of `EXIT_CODES`, 0, 2 for usage, or 130 after Ctrl-C."""
+    """Run the command and exit with one of `EXIT_CODES`, 0, 1 if nobody reads on, 2 for usage, or 130 after Ctrl-C."""
     sys.exit(run(arguments))
 
 
@@ -52,6 +54,9 @@ def run(arguments: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         sys.stderr.write("flashvsr-engine: interrupted\n")
         return EXIT_INTERRUPTED
+    except BrokenPipeError:  # whoever read, `head` for example, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or the interpreter complains at its end
+        return EXIT_UNREAD
     return code
 
 

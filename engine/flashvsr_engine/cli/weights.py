@@ -52,7 +52,8 @@ def _fetch(options: argparse.Namespace) -> int:
         from flashvsr_engine.weights.fetching.fetch import FetchOptions, fetch
     except ModuleNotFoundError as error:
         raise MissingPackageError(
-            f"Fetching needs the package {error.name}, which is not installed: pip install 'flashvsr-engine[fetch]'."
+            f"Fetching needs the package {error.name}, which is not installed: pip install './engine[fetch]' in the "
+            "folder of FlashVSR's repository."
         ) from error
     release = RELEASES[options.version]
     folder = options.dir or Path("models") / release.folder

@@ -1,7 +1,8 @@
 """The network: weights only. Whatever a stream changes is passed in and returned."""
 
 from flashvsr_engine.model.dit import Conditioning, DiT, DiTSizes
-from flashvsr_engine.model.projector import LQProjector, ProjectorMemory, ProjectorSizes, ProjectorVersion
+from flashvsr_engine.model.projector import LQProjector, ProjectorSizes, ProjectorVersion
+from flashvsr_engine.model.projector_memory import ProjectorMemory
 from flashvsr_engine.model.rope import Place, Rotation, rotation
 from flashvsr_engine.model.tcdecoder import DecoderMemory, TCDecoder, TCDecoderSizes
 

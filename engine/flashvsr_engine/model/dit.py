@@ -11,15 +11,9 @@ import torch.nn.functional as F
 from einops import rearrange
 from torch import Tensor, nn
 
-from flashvsr_engine.kernels.linear import linear_gelu
-from flashvsr_engine.kernels.norms import (
-    gated_residual,
-    gated_residual_affine_norm,
-    gated_residual_norm,
-    modulated_norm,
-)
-from flashvsr_engine.model.attention import Attend, CrossAttention, SelfAttention, Window, join
-from flashvsr_engine.model.norm import EPS
+from flashvsr_engine.kernels.norms import modulated_norm
+from flashvsr_engine.model.attention import Attend, Window
+from flashvsr_engine.model.block import Block
 from flashvsr_engine.model.rope import Rotation
 from flashvsr_engine.model.windows import from_windows, to_windows
 
@@ -69,75 +63,6 @@ class Windows(Protocol):
         """That of one block."""
 
 
-class Block(nn.Module):
-    """Self-attention, cross-attention, feed-forward."""
-
-    def __init__(self, sizes: DiTSizes) -> None:
-        super().__init__()
-        self.self_attn = SelfAttention(sizes.dim, sizes.heads)
-        self.cross_attn = CrossAttention(sizes.dim, sizes.heads)
-        self.norm3 = nn.LayerNorm(sizes.dim, eps=EPS)
-        self.ffn = nn.Sequential(nn.Linear(sizes.dim, sizes.ffn), _gelu(), nn.Linear(sizes.ffn, sizes.dim))
-        self.modulation = nn.Parameter(torch.zeros(1, 6, sizes.dim))
-
-    def forward(
-        self,
-        x: Tensor,
-        modulation: Tensor,
-        context: tuple[Tensor, Tensor],
-        positions: Rotation,
-        window: Window,
-        attend: Attend,
-        parts: Sequence[slice],
-    ) -> Tensor:
-        """x: (batch, tokens, dim) in window order. May be written over."""
-        shift, scale, gate, *feed_forward = modulation
-        attended = self._attended(x, shift, scale, positions, window, attend, parts)
-        if len(parts) == 1:
-            return self._rest(x, attended, gate, context, attend, *feed_forward)
-        for part in parts:
-            x[:, part] = self._rest(x[:, part], attended[:, part], gate, context, attend, *feed_forward)
-        return x
-
-    def _attended(
-        self,
-        x: Tensor,
-        shift: Tensor,
-        scale: Tensor,
-        positions: Rotation,
-        window: Window,
-        attend: Attend,
-        parts: Sequence[slice],
-    ) -> Tensor:
-        q: Tensor | None = None
-        for part in parts:
-            y = modulated_norm(x[:, part], shift, scale)
-            if q is None:
-                q = y.new_empty(*x.shape[:2], self.self_attn.heads, x.shape[2] // self.self_attn.heads)
-                keys, values = window.open(q)
-            self.self_attn.project(y, positions.part(part), q[:, part], keys[:, part], values[:, part])
-        assert q is not None
-        del y
-        return join(attend(q.transpose(1, 2), *window.close()))
-
-    def _rest(
-        self,
-        x: Tensor,
-        attended: Tensor,
-        gate: Tensor,
-        context: tuple[Tensor, Tensor],
-        attend: Attend,
-        shift_m: Tensor,
-        scale_m: Tensor,
-        gate_m: Tensor,
-    ) -> Tensor:
-        """What follows self-attention, each token by itself."""
-        norm3, (widen, _, narrow) = self.norm3, cast("tuple[nn.Linear, nn.Module, nn.Linear]", self.ffn)
-        x, y = gated_residual_affine_norm(x, self.self_attn.o(attended), gate, norm3.weight, norm3.bias)
-        x, y = gated_residual_norm(x, self.cross_attn(y, context, attend), None, shift_m, scale_m)
-        return gated_residual(x, narrow(linear_gelu(y, widen.weight, widen.bias)), gate_m)
-
-
 class Head(nn.Module):
     """Modulated norm and a linear layer back to patches of the latent."""
 
@@ -160,10 +85,12 @@ class DiT(nn.Module):
         self.sizes = sizes
         dim = sizes.dim
         self.patch_embedding = nn.Conv3d(sizes.channels, dim, (1, PATCH, PATCH), (1, PATCH, PATCH))
-        self.text_embedding = nn.Sequential(nn.Linear(sizes.text, dim), _gelu(), nn.Linear(dim, dim))
+        self.text_embedding = nn.Sequential(
+            nn.Linear(sizes.text, dim), nn.GELU(approximate="tanh"), nn.Linear(dim, dim)
+        )
         self.time_embedding = nn.Sequential(nn.Linear(sizes.freq, dim), nn.SiLU(), nn.Linear(dim, dim))
         self.time_projection = nn.Sequential(nn.SiLU(), nn.Linear(dim, 6 * dim))
-        self.blocks = nn.ModuleList(Block(sizes) for _ in range(sizes.blocks))
+        self.blocks = nn.ModuleList(Block(dim, sizes.heads, sizes.ffn) for _ in range(sizes.blocks))
         self.head = Head(sizes)
 
     def condition(self, prompt: Tensor) -> Conditioning:
@@ -205,10 +132,6 @@ class DiT(nn.Module):
             x = block(x, conditioning.blocks[i], conditioning.context[i], positions, windows[i], attend, parts)
         grid = from_windows(self.head(x, conditioning.head), latents, rows, columns)
         return rearrange(grid, "b f h w (p q c) -> b c f (h p) (w q)", p=PATCH, q=PATCH)
-
-
-def _gelu() -> nn.GELU:
-    return nn.GELU(approximate="tanh")
 
 
 def _sinusoid(freq: int) -> Tensor:

@@ -22,7 +22,7 @@ class LiveMemory(TorchDispatchMode):
         known = {t.untyped_storage()._cdata for t in tree_leaves((args, kwargs)) if isinstance(t, torch.Tensor)}
         result = func(*args, **(kwargs or {}))
         for tensor in tree_leaves(result):
-            if isinstance(tensor, torch.Tensor):
+            if isinstance(tensor, torch.Tensor) and not tensor.is_meta:  # which a plan is made of, and takes nothing
                 storage = tensor.untyped_storage()
                 if storage._cdata not in known | self._seen:
                     self._track(storage)

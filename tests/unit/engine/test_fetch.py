@@ -441,7 +441,7 @@ def test_without_the_extra(fetch: Fetch, monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setitem(sys.modules, "huggingface_hub", None)
     result = fetch()
     assert result.code == 9
-    assert "pip install 'flashvsr-engine[fetch]'" in result.err
+    assert "pip install './engine[fetch]'" in result.err
 
 
 def test_the_environments_endpoint(stub: Stub, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,10 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from flashvsr_engine import ConfigError, FlashVSREngine, Session
+from flashvsr_engine import ConfigError, FlashVSREngine, Session, planner
 from flashvsr_engine.feed import Feed
-from flashvsr_engine.footprint import CPU_OVERHEAD, Footprint, LiveBytes
+from flashvsr_engine.footprint import CPU_OVERHEAD, Footprint
 from flashvsr_engine.geometry import Geometry
+from flashvsr_engine.live import LiveBytes
 from flashvsr_engine.memory import format_bytes, parse_bytes
 from flashvsr_engine.noise import CounterNoise
 from flashvsr_engine.plan import choose, largest_batch
@@ -155,6 +156,17 @@ def test_a_step_never_takes_another_back() -> None:
         after = rung.applied(far)
         assert (after.part_tokens, after.decoder_bands, after.tile_size) == (512, 16, 32)
     assert replace(Steps(), kv_bits=8) == next(r for r in LADDER if "8 bits" in r.name).applied(Steps())
+
+
+def test_what_is_remembered_of_sizes_does_not_grow_with_their_number(
+    weights: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(planner, "MOST_KEPT", 4)
+    planning = load(weights, memory_limit=None)._planner
+    sizes = [Geometry(width, 32, 2) for width in (32, 64, 96, 128, 160)]
+    plans = [planning.plan(size) for size in sizes]
+    assert len(planning._first) + len(planning._second) < 4 + 2
+    assert planning.plan(sizes[0]) == plans[0], "what was forgotten is found out again"
 
 
 @pytest.mark.parametrize(
