@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from flashvsr_proto import wire
+from flashvsr_proto import color, wire
 from flashvsr_proto.v1 import stream_pb2 as pb
 
 from flashvsr_handler.errors import TooLarge
@@ -48,7 +48,7 @@ def examine(engine: Engine, opening: pb.Open, settings: Settings) -> Admission:
         raise TooLarge(
             f"One {size} frame passes the server's {room} bytes a message: ask for YUV420P or a smaller scale."
         )
-    wire.resolve(opening.output_color, plan.out_height)
+    color.resolve(opening.output_color, plan.out_height)
     frames = room // input_bytes
     if frames == 0:
         raise TooLarge(f"One {opening.width}x{opening.height} frame passes the server's {room} bytes a message.")

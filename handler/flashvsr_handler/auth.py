@@ -20,13 +20,14 @@ class Tokens:
     """The tokens of one file: a line is ``TOKEN`` or ``NAME TOKEN``; empty lines and those with # are left out.
 
     Without a file everybody may call, as "". Sessions belong to the name: two tokens of one name, the old and the new
-    one, are the same caller. Only hashes are kept, and all are compared, in a time that tells nothing.
+    one, are the same caller; a token without a name is one by itself, wherever it stands. Only hashes are kept, and
+    all are compared, in a time that tells nothing.
     """
 
     def __init__(self, path: str) -> None:
         """Read the file; an empty path is none. Raises :class:`SettingsError` when it cannot be used."""
         self._path = Path(path) if path else None
-        self._stamp: tuple[int, int] | None = None
+        self._stamp: tuple[int, ...] | None = None
         self._names: dict[bytes, str] = {}
         if self._path is not None:
             self._refresh(self._path)
@@ -38,7 +39,7 @@ class Tokens:
         try:
             self._refresh(self._path)
         except SettingsError:
-            self._names = {}  # a file that cannot be read lets nobody in
+            self._names, self._stamp = {}, None  # a file that cannot be read lets nobody in, until it can be
         given, found = _digest(token), ""
         for digest, name in self._names.items():
             if hmac.compare_digest(digest, given):
@@ -50,14 +51,12 @@ class Tokens:
     def _refresh(self, path: Path) -> None:
         try:
             about = os.stat(path)  # noqa: PTH116 - once a request: no object for it
-            stamp = (about.st_mtime_ns, about.st_ino)
-            if stamp == self._stamp:
-                return
-            text = path.read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
+            stamp = (about.st_mtime_ns, about.st_ctime_ns, about.st_size, about.st_ino)
+        except OSError as error:
             raise SettingsError(f"auth_file {str(path)!r} cannot be read: {error}.") from error
-        self._names = {_digest(token): name for token, name in _parse(text, path).items()}
-        self._stamp = stamp
+        if stamp != self._stamp:
+            self._names = {_digest(token): name for token, name in _read(path).items()}
+            self._stamp = stamp
 
 
 def first_token(path: str) -> str:
@@ -65,13 +64,16 @@ def first_token(path: str) -> str:
 
     Raises :class:`SettingsError` when the file cannot be used.
     """
-    if not path:
-        return ""
+    return next(iter(_read(Path(path)))) if path else ""
+
+
+def _read(path: Path) -> dict[str, str]:
+    """Give the names by token. Raises :class:`SettingsError`."""
     try:
-        text = Path(path).read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")  # editors on Windows begin a file with a mark
     except (OSError, UnicodeDecodeError) as error:
-        raise SettingsError(f"auth_file {path!r} cannot be read: {error}.") from error
-    return next(iter(_parse(text, Path(path))))
+        raise SettingsError(f"auth_file {str(path)!r} cannot be read: {error}.") from error
+    return _parse(text, path)
 
 
 def _parse(text: str, path: Path) -> dict[str, str]:
@@ -87,7 +89,9 @@ def _parse(text: str, path: Path) -> dict[str, str]:
                 f"auth_file {str(path)!r}, line {number}: write TOKEN or NAME TOKEN, the token of {SHORTEST} printable "
                 "ASCII characters or more."
             )
-        names[token] = words[0] if len(words) == 2 else f"token {number}"
+        name = words[0] if len(words) == 2 else f"token {_digest(token).hex()[:16]}"  # a name has no blank
+        if names.setdefault(token, name) != name:
+            raise SettingsError(f"auth_file {str(path)!r}, line {number}: this token has another name further up.")
     if not names:
         raise SettingsError(f"auth_file {str(path)!r} has no token: write one a line.")
     return names

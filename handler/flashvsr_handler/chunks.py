@@ -9,34 +9,45 @@ from functools import partial
 
 from flashvsr_proto.v1 import stream_pb2 as pb
 
-from flashvsr_handler import logs, streaming
+from flashvsr_handler import streaming
+from flashvsr_handler.answers import Answers
 from flashvsr_handler.errors import InvalidRequest, SessionLost, TooLarge
 from flashvsr_handler.incoming import Incoming
 from flashvsr_handler.metrics import Metric, Recorder
 from flashvsr_handler.parking import Parking
-from flashvsr_handler.protocols import Pictures
+from flashvsr_handler.parts import Parts
+from flashvsr_handler.protocols import Made, Pictures, Source
 from flashvsr_handler.sessions import SessionStore
 from flashvsr_handler.stored import Answer, End, StoredSession
 from flashvsr_handler.streaming import Stopwatch
 from flashvsr_handler.tracing import Trace
+from flashvsr_handler.underway import Underway
 
-Part = Callable[[], Iterator[pb.StreamResponse]]
-"""Makes some messages of an answer: frames are encoded when they are sent, which may be in another thread than the
-engine's work."""
-Parts = Iterator[Part]
+SourceOf = Callable[[StoredSession], Source]
+
+
+def engine_itself(session: StoredSession) -> Source:
+    """Take a session's frames from its stream in the engine as they are."""
+    return session.engine
 
 
 class ChunkRunner:
     """Answers `frames`, `flush` and `clip` from the sessions of a store: `accepted`, `frames` ..., `done`."""
 
     def __init__(
-        self, store: SessionStore, parking: Parking, metrics: Recorder, target_bytes: int, trace: Trace
+        self,
+        store: SessionStore,
+        parking: Parking,
+        metrics: Recorder,
+        target_bytes: int,
+        trace: Trace,
+        source_of: SourceOf,
     ) -> None:
+        self._source_of = source_of
         self._store = store
         self._parking = parking
         self._metrics = metrics
-        self._target_bytes = target_bytes
-        self._trace = trace
+        self._answers = Answers(store, metrics, target_bytes, trace)
         self.warm = False
         self.device_lost = False
 
@@ -46,7 +57,7 @@ class ChunkRunner:
         chunk_index = request.chunk_index
         with self._store.use(request.session_id, caller) as session:
             if (answer := session.repeated(chunk_index)) is not None:
-                yield from self._repeat(session, answer)
+                yield from self._answers.again(session, answer)
                 return
             if session.flushed:
                 raise InvalidRequest("The stream was flushed: close the session and open another for more frames.")
@@ -60,7 +71,7 @@ class ChunkRunner:
         """End the stream and give the rest of it."""
         with self._store.use(session_id, caller) as session:
             if (answer := session.repeated(chunk_index)) is not None:
-                yield from self._repeat(session, answer)
+                yield from self._answers.again(session, answer)
                 return
             if session.flushed:
                 raise InvalidRequest("The stream was flushed before: close the session.")
@@ -85,9 +96,9 @@ class ChunkRunner:
         self._parking.bring_back(session)
         count = 0 if frames is None else len(frames)
         taken, first = session.engine.frames_in + count, session.engine.frames_out
-        yield _just(pb.StreamResponse(accepted=pb.Accepted(queued=taken)))
+        yield self._answers.accepted(taken)
         started = time.perf_counter()
-        kept: list[Pictures] = []
+        kept: list[Made] = []
         made = 0
         with self._or_lost(session):
             outputs = self._outputs(session, frames, watch, last)
@@ -107,48 +118,27 @@ class ChunkRunner:
             session.remember(Answer(chunk_index, tuple(kept), taken, first))
         self._metrics.record(Metric.FRAMES_IN, count)
         self._metrics.record(Metric.FRAMES_OUT, made)
-        yield partial(self._done, session, made, taken, first + made, watch, started)
+        yield partial(self._answers.done, session, made, taken, first + made, watch, started)
 
-    def _outputs(
-        self, session: StoredSession, frames: Pictures | None, watch: Stopwatch, last: bool
-    ) -> Iterator[Pictures]:
-        turns, engine = self._parking.turns, session.engine
+    def _outputs(self, session: StoredSession, frames: Pictures | None, watch: Stopwatch, last: bool) -> Iterator[Made]:
+        turns, source = self._parking.turns, self._source_of(session)
         if frames is not None:
-            for output in streaming.pushed(engine, frames, session.admission.plan.chunk, watch, turns):
+            for output in streaming.pushed(source, frames, session.admission.plan.chunk, watch, turns):
                 self.warm = True
                 yield output
         if last:
-            yield from streaming.finished(engine, watch, turns)
-
-    def _repeat(self, session: StoredSession, answer: Answer) -> Parts:
-        watch, started = Stopwatch(), time.perf_counter()
-        yield _just(pb.StreamResponse(accepted=pb.Accepted(queued=answer.taken)))
-        number = answer.first_frame
-        for output in answer.outputs:
-            yield partial(self._packed, session, output, number, watch)
-            number += len(output)
-        yield partial(self._done, session, answer.frames, answer.taken, number, watch, started)
+            yield from streaming.finished(source, watch, turns)
 
     def _packed(
-        self, session: StoredSession, output: Pictures, first: int, watch: Stopwatch
+        self, session: StoredSession, output: Made, first: int, watch: Stopwatch
     ) -> Iterator[pb.StreamResponse]:
-        if first == 0:
-            self._metrics.record(Metric.FIRST_FRAME_SECONDS, self._store.age(session))
-        return streaming.packed(output, session.admission.opening, first, self._target_bytes, watch)
-
-    def _done(
-        self, session: StoredSession, frames: int, frames_in: int, frames_out: int, watch: Stopwatch, started: float
-    ) -> Iterator[pb.StreamResponse]:
-        """End an answer, once all before it is sent."""
-        seconds = time.perf_counter() - started
-        stages = {stage: getattr(watch, stage) for stage in ("decode", "engine", "encode", "send")}
-        self._metrics.record(Metric.CHUNK_SECONDS, seconds)
-        self._metrics.record(Metric.QUEUE_SECONDS, watch.queue)
-        for stage, took in stages.items():
-            self._metrics.record(Metric.STAGE_SECONDS, took, stage)
-        self._trace(session.id[: logs.SHOWN], seconds, {"frames": frames, "queue": watch.queue, **stages})
-        done = pb.Done(frames=frames, frames_in=frames_in, frames_out=frames_out)
-        yield pb.StreamResponse(done=done, timings=watch.timings())
+        """Encode output, in the thread that sends it; what the device has not finished yet is waited for."""
+        if isinstance(output, Underway):
+            started = time.perf_counter()
+            with self._or_lost(session), self._parking.turns.waiting():
+                output.arrived()
+            watch.engine += time.perf_counter() - started
+        return self._answers.packed(session, output, first, watch)
 
     @contextmanager
     def _or_lost(self, session: StoredSession) -> Iterator[None]:
@@ -159,10 +149,6 @@ class ChunkRunner:
             self._store.close(session.id, End.LOST)
             self.device_lost |= "CUDA error" in str(error)  # sticky: the process's CUDA context is gone
             raise SessionLost(f"The session broke ({type(error).__name__}): open another.") from error
-
-
-def _just(response: pb.StreamResponse) -> Part:
-    return lambda: iter((response,))
 
 
 def _checked(session: StoredSession, incoming: Incoming) -> Pictures:

@@ -8,9 +8,9 @@ control blocks the sending thread and bounded queues the others. A client that g
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from itertools import count
 from pathlib import Path
 from typing import Final
 
@@ -20,12 +20,13 @@ from flashvsr_proto.v1 import stream_pb2 as pb
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
 from flashvsr_handler.admission import ENVELOPE_BYTES
-from flashvsr_handler.chunks import Parts
 from flashvsr_handler.errors import Unauthenticated
 from flashvsr_handler.incoming import Incoming
+from flashvsr_handler.parts import Parts
 from flashvsr_handler.pipeline import overlapped
 from flashvsr_handler.service import Service
 from flashvsr_handler.settings import Settings, SettingsError
+from flashvsr_handler.streams import Stream, Streams
 
 AHEAD: Final = 4
 """Parts of answers that may wait to be encoded: a chunk of 8 frames is acceptance, frames and end."""
@@ -41,11 +42,11 @@ logger = logging.getLogger(__name__)
 class DirectPlane:
     """A gRPC server on a service, with grpc.health.v1 beside it."""
 
-    def __init__(self, service: Service, settings: Settings) -> None:
+    def __init__(self, service: Service, settings: Settings, clock: Callable[[], float] = time.monotonic) -> None:
         """Listen and serve. Raises :class:`SettingsError` when the port or the certificate cannot be used."""
         self._service = service
-        self._patience_s = settings.reconnect_s
-        self._numbers = count(1)
+        self._settings = settings
+        self._streams = Streams(clock)
         streams = settings.max_sessions + SPARE_STREAMS
         self._server = grpc.server(
             ThreadPoolExecutor(streams, "direct"),
@@ -73,6 +74,10 @@ class DirectPlane:
         for name in ("", direct.SERVICE):
             self._health.set(name, status)
 
+    def end_silent(self) -> None:
+        """End the streams that are silent for as long as a session may be; call it every second or so."""
+        self._streams.end_silent(self._settings.idle_timeout_s)
+
     def stop(self, grace_s: float) -> None:
         """Take no more streams; end those that run within so many seconds."""
         self._server.stop(grace_s).wait()
@@ -83,23 +88,26 @@ class DirectPlane:
             self._service.authenticate(token)
         except Unauthenticated as error:
             context.abort(grpc.StatusCode.UNAUTHENTICATED, str(error))
-        number = next(self._numbers)
-        sessions: set[str] = set()
-        context.add_callback(lambda: self._left(sessions))
-        with self._service.counting_stream():
-            parts = overlapped(self._parts(requests, token, f"direct-{number}", sessions), AHEAD)
-            yield from overlapped(_expanded(parts), 1)
+        with self._service.counting_stream(), self._streams.running(context.cancel) as stream:
+            context.add_callback(lambda: self._left(stream))  # as soon as it ended: a chunk may still run
+            try:
+                parts = overlapped(self._parts(requests, token, stream), AHEAD)
+                for response in overlapped(_expanded(parts), 1):
+                    yield response
+                    stream.taken(response)
+            finally:
+                self._left(stream)  # what it had asked before it ended has run by now
 
-    def _parts(self, requests: Iterator[bytes], token: str, request_id: str, sessions: set[str]) -> Parts:
+    def _parts(self, requests: Iterator[bytes], token: str, stream: Stream) -> Parts:
         """Do the work of all requests of a stream, in order; runs in the engine's thread."""
-        for index, incoming in enumerate(overlapped(map(Incoming.read, _until_gone(requests)), 1)):
-            sessions.add(incoming.request.session_id)
-            yield from self._service.parts(incoming, token=token, request_id=f"{request_id}.{index}")
+        for index, incoming in enumerate(overlapped(map(Incoming.read_ahead, _until_gone(requests)), 1)):
+            stream.asked()
+            request_id = f"{stream.name}.{index}"
+            yield from self._service.parts(incoming, token=token, request_id=request_id, carrier=stream.name)
 
-    def _left(self, sessions: set[str]) -> None:
-        """Keep the sessions of a stream that ended for a client that comes back soon; runs as soon as it ended."""
-        for session_id in sessions:
-            self._service.store.abandon(session_id, self._patience_s)
+    def _left(self, stream: Stream) -> None:
+        """Keep the sessions of a stream that ended for a client that comes back soon."""
+        self._service.store.abandon(stream.name, self._settings.reconnect_s)
 
 
 def _until_gone(requests: Iterator[bytes]) -> Iterator[bytes]:

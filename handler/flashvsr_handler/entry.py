@@ -26,6 +26,8 @@ from flashvsr_handler.tracing import tracer
 
 HTTP_BODY: Final = "body"
 """Where TorchServe puts the body of an HTTP request."""
+HTTP_HEADER: Final = "host"
+"""What every request by HTTP has and none by gRPC."""
 AHEAD: Final = 2
 """Pieces of a chunk that may wait to be encoded and sent."""
 
@@ -57,11 +59,12 @@ class FlashVSRHandler:
                     settings,
                     park_bytes=loaded.park_bytes,
                     trace=tracer(os.environ),
+                    source_of=loaded.source_of,
                 )
                 plane = DirectPlane(service, settings) if settings.direct_port >= 0 else None
                 service.direct_port = plane.port if plane is not None else 0
-            except (EngineError, OSError, SettingsError) as error:
-                self._reports.failed(str(error))
+            except Exception as error:
+                self._reports.failed(_reason(error))  # whatever it is: TorchServe would try it again for hours
                 raise
         self._service = service
         self._housekeeper.look_after(
@@ -69,22 +72,27 @@ class FlashVSRHandler:
         )
         logger.info("Loaded %s on %s", loaded.engine.name, loaded.device)
 
-    def handle(self, data: list[Mapping[str, bytes | bytearray]], context: Any) -> list[bytes]:
+    def handle(self, data: list[Mapping[str, object]], context: Any) -> list[bytes]:
         """Answer one request (batchSize is 1): all messages but the last leave early, the last is returned."""
+        by_http = any(name.lower() == HTTP_HEADER for name in context.get_all_request_header(0))
         with self._reports.working():
-            last = self._answer(data[0], context)
-        context.set_response_header(0, "ts_stream_next", "false")  # without it the worker dies
+            last = self._answer(data[0], context, by_http=by_http)
+        if not by_http:  # by gRPC the worker dies without it; by HTTP an answer of one message would never be sent
+            context.set_response_header(0, "ts_stream_next", "false")
         return [last.SerializeToString()]
 
-    def _answer(self, inputs: Mapping[str, bytes | bytearray], context: Any) -> pb.StreamResponse:
+    def _answer(self, inputs: Mapping[str, object], context: Any, *, by_http: bool) -> pb.StreamResponse:
         assert self._service is not None
         if context.get_sequence_id(0) is not None:
             return _refusal("StreamPredictions2 is not served: use Predictions or StreamPredictions.")
         key = next((key for key in (MANY_ANSWERS, ONE_ANSWER, HTTP_BODY) if key in inputs), None)
         if key is None:
             return _refusal(f"The request has no input {ONE_ANSWER!r}: put one serialised StreamRequest there.")
-        many = key == MANY_ANSWERS
-        incoming = Incoming.read(bytes(inputs[key]))
+        data = inputs[key]
+        if not isinstance(data, bytes | bytearray):  # TorchServe reads JSON and text of HTTP by itself
+            return _refusal("The body was taken for text or JSON: send it as application/octet-stream.")
+        many = key == MANY_ANSWERS and not by_http
+        incoming = Incoming.read(bytes(data))
         parts = self._service.parts(incoming, many=many, request_id=str(context.get_request_id(0)))
         last: pb.StreamResponse | None = None
         for part in overlapped(parts, AHEAD) if many else parts:
@@ -97,6 +105,12 @@ class FlashVSRHandler:
             os._exit(EXIT_DEVICE_LOST)
         assert last is not None
         return last
+
+
+def _reason(error: Exception) -> str:
+    """Say in one line why the model cannot be loaded; an error that was not written for operators says its kind."""
+    text = " ".join(str(error).split())
+    return text if isinstance(error, EngineError | OSError | SettingsError) else f"{type(error).__name__}: {text}"
 
 
 def _publish(context: Any, samples: list[Sample]) -> None:

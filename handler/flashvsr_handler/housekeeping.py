@@ -65,6 +65,8 @@ class Housekeeper:
             ward.service.drain.begin(left)
             if ward.plane is not None:
                 ward.plane.show_health(serving=False)
+        if ward.plane is not None:
+            ward.plane.end_silent()
         for metric, level in {**ward.service.levels(), **ward.gauge()}.items():
             ward.service.metrics.record(metric, level)
         ward.publish(ward.service.metrics.drain())

@@ -55,14 +55,14 @@ class TextFormatter(logging.Formatter):
     """``WARNING sessions [abcd1234 7]: what happened``."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """See :class:`logging.Formatter`; several lines become one."""
+        """See :class:`logging.Formatter`; several lines become one, and what cannot be seen becomes "?"."""
         subject = _SUBJECT.get()
         words = " ".join(filter(None, (subject.session, subject.request)))
         where = f"{record.name.removeprefix(ROOT + '.')}{f' [{words}]' if words else ''}"
         text = f"{record.levelname} {where}: {record.getMessage()}"
         if record.exc_info:
             text += " | " + self.formatException(record.exc_info)
-        return text.replace("\n", " | ")
+        return "".join(letter if letter.isprintable() else "?" for letter in " | ".join(text.splitlines()))
 
 
 class JsonFormatter(logging.Formatter):

@@ -13,7 +13,8 @@ import torch
 from flashvsr_engine import FlashVSREngine, engine_config
 from flashvsr_engine.devices import keep_freed_memory
 
-from flashvsr_handler import gpu
+from flashvsr_handler import gpu, on_device
+from flashvsr_handler.chunks import SourceOf, engine_itself
 from flashvsr_handler.gpu import Levels
 from flashvsr_handler.protocols import Engine
 from flashvsr_handler.settings import Settings, SettingsError
@@ -41,6 +42,8 @@ class LoadedModel:
     """Of host memory, for sessions that are parked."""
     gauge: Callable[[], Levels] = dict
     """Reads what the device says of itself."""
+    source_of: SourceOf = engine_itself
+    """From what a session's frames are taken."""
 
 
 def load(settings: Settings, gpu_index: int | None) -> LoadedModel:
@@ -66,7 +69,8 @@ def load(settings: Settings, gpu_index: int | None) -> LoadedModel:
     # The engine also takes and gives tensors; for arrays it gives arrays, which is all that the protocol says.
     device = str(engine.device)
     park = settings.park_bytes_budget or int(psutil.virtual_memory().available * SHARE_TO_PARK)
-    return LoadedModel(cast("Engine", engine), device, budget, park, gpu.gauge(device, _uuid(engine.device)))
+    gauge = gpu.gauge(device, _uuid(engine.device))
+    return LoadedModel(cast("Engine", engine), device, budget, park, gauge, on_device.source_on(device))
 
 
 def _uuid(device: torch.device) -> str | None:

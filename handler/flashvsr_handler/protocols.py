@@ -7,8 +7,12 @@ from typing import Any, Literal, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from flashvsr_handler.underway import Underway
+
 Pictures = npt.NDArray[np.uint8 | np.uint16]
 """Frames [T, height, width, 3], RGB."""
+Made = Pictures | Underway
+"""Frames as an engine gives them, or as a GPU may still be making them: RGB, or planes of YUV 4:2:0."""
 Output = Literal["uint8", "uint16"]
 
 
@@ -56,6 +60,16 @@ class Snapshot(Protocol):
         """Bytes of host memory that it takes."""
 
 
+class Source(Protocol):
+    """What a stream's frames go into and come out of."""
+
+    def push(self, frames: Pictures, /) -> Made:
+        """Take T >= 0 frames; return those that are ready, T' >= 0."""
+
+    def finish(self) -> Made:
+        """Return the rest."""
+
+
 class EngineSession(Protocol):
     """One stream of frames."""
 
@@ -81,14 +95,14 @@ class EngineSession(Protocol):
 
 
 class Engine(Protocol):
-    """A model on a device. Calls to it and to its sessions must not overlap."""
+    """A model on a device. Calls to it and to its sessions must not overlap, except that it may plan meanwhile."""
 
     @property
     def name(self) -> str:
         """Name and version of the weights."""
 
     def plan(self, width: int, height: int, scale: int | None = None) -> Plan:
-        """Say what a stream of that size takes; nothing is allocated."""
+        """Say what a stream of that size takes; nothing is allocated. One thread plans at a time."""
 
     def open(
         self,

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Final
 
 DRAIN: Final = "drain"
+_NOT_YET: Final = b" " * 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +49,10 @@ class Reports:
         return began is not None and (not began or time.monotonic() - float(began) <= within_s)
 
     def failed(self, reason: str) -> None:
-        """Say why the model cannot be loaded."""
-        if self.directory is not None:
+        """Say why the model cannot be loaded; on a full disk nobody is told."""
+        if self.directory is None:
+            return
+        with suppress(OSError):
             partial = self._file("partial")
             partial.write_text(reason, encoding="utf-8")
             partial.replace(self._file("failed"))
@@ -60,23 +63,28 @@ class Reports:
             return None
         return self._file("failed").read_text(encoding="utf-8")
 
+    def prepare(self) -> None:
+        """Make room for the word that the server stops, so that it can be given when the disk is full."""
+        assert self.directory is not None
+        (self.directory / DRAIN).write_bytes(_NOT_YET)
+
     def drain(self, seconds: float) -> None:
         """Tell all workers of this directory that the server stops, in so many seconds at the latest.
 
-        Raises OSError when the disk is full: nobody is told then.
+        Raises OSError when that cannot be written: on a full disk, only where a file system copies what it overwrites.
         """
         assert self.directory is not None
-        partial = self.directory / "drain.partial"
-        partial.write_text(repr(time.monotonic() + seconds), encoding="utf-8")
-        partial.replace(self.directory / DRAIN)
+        word = f"{time.monotonic() + seconds:.3f}".encode().rjust(len(_NOT_YET))
+        with (self.directory / DRAIN).open("r+b", buffering=0) as file:  # over what is there: it takes no new block
+            file.write(word)
 
     def drain_seconds(self) -> float | None:
         """Seconds until the server stops, None when it does not."""
         if self.directory is None:
             return None
         try:
-            return float((self.directory / DRAIN).read_text(encoding="utf-8")) - time.monotonic()
-        except FileNotFoundError:
+            return float((self.directory / DRAIN).read_bytes()) - time.monotonic()
+        except (FileNotFoundError, ValueError):  # no server of ours, or nothing said yet
             return None
 
     def _file(self, kind: str) -> Path:

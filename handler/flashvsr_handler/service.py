@@ -6,34 +6,35 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from typing import Final
+from contextlib import AbstractContextManager
 
-from flashvsr_engine.errors import ConfigError, OutOfMemoryError
+from flashvsr_engine.errors import ConfigError
 from flashvsr_proto import wire
 from flashvsr_proto.v1 import stream_pb2 as pb
 
 from flashvsr_handler import logs
-from flashvsr_handler.admission import ENVELOPE_BYTES, Admission, examine
+from flashvsr_handler.admission import ENVELOPE_BYTES
 from flashvsr_handler.auth import Tokens
 from flashvsr_handler.budget import Budget
-from flashvsr_handler.chunks import ChunkRunner, Part, Parts
+from flashvsr_handler.chunks import ChunkRunner, SourceOf, engine_itself
+from flashvsr_handler.dispatch import Dispatch
 from flashvsr_handler.drain import IDLE_S, Drain
-from flashvsr_handler.errors import Busy, Draining, InvalidRequest, ServiceError, TooLarge, UnsupportedVersion
+from flashvsr_handler.errors import ServiceError
+from flashvsr_handler.gauges import Gauges
 from flashvsr_handler.incoming import Incoming
 from flashvsr_handler.metrics import Metric, Recorder
 from flashvsr_handler.parking import Parking
-from flashvsr_handler.protocols import Engine, EngineSession
+from flashvsr_handler.parts import Part, Parts, just
+from flashvsr_handler.protocols import Engine
+from flashvsr_handler.reception import Reception
 from flashvsr_handler.sessions import Rules, SessionStore
 from flashvsr_handler.settings import Settings
-from flashvsr_handler.stored import End, StoredSession
+from flashvsr_handler.stored import End
 from flashvsr_handler.tracing import Trace, nothing
 from flashvsr_handler.turns import Turns
 
 logger = logging.getLogger(__name__)
 Responses = Iterator[pb.StreamResponse]
-MANY_ANSWERS: Final = ("frames", "flush", "clip")
-REJECTIONS: Final = {Busy: "busy", TooLarge: "too_large", Draining: "draining"}
 
 
 class Service:
@@ -48,14 +49,13 @@ class Service:
         clock: Callable[[], float] = time.monotonic,
         park_bytes: int = 0,
         trace: Trace = nothing,
+        source_of: SourceOf = engine_itself,
     ) -> None:
-        """``park_bytes``: host memory that silent sessions may be parked in; ``trace`` is told of each chunk.
+        """``park_bytes``: host memory that silent sessions may be parked in; ``trace`` is told of each chunk;
+        ``source_of``: from what a session's frames are taken.
 
         Raises :class:`flashvsr_handler.settings.SettingsError` when the file of tokens cannot be used.
         """
-        self._engine = engine
-        self._device = device
-        self._settings = settings
         self._tokens = Tokens(settings.auth_file)
         self.turns = Turns()
         rules = Rules(settings.max_sessions, settings.idle_timeout_s, settings.max_sessions_per_token)
@@ -63,13 +63,11 @@ class Service:
         self.parking = Parking(self.store, engine, self.turns, settings.park_after_s, park_bytes)
         self.drain = Drain(clock)
         self.metrics = Recorder()
-        self._counted = dict.fromkeys(End, 0)
-        self._streams_lock = threading.Lock()
-        self.direct_streams = 0
-        self.direct_port = 0
-        """Of the direct plane, once it listens."""
+        self._gauges = Gauges(self.store, self.drain, self.metrics)
+        self._reception = Reception(engine, device, self.store, settings, self.drain, self.metrics)
         target = min(settings.message_target_bytes, settings.max_message_bytes - ENVELOPE_BYTES)
-        self._runner = ChunkRunner(self.store, self.parking, self.metrics, target, trace)
+        self._runner = ChunkRunner(self.store, self.parking, self.metrics, target, trace, source_of)
+        self._dispatch = Dispatch(self._tokens, self.store, self.drain, self._reception, self._runner)
 
     @property
     def device_lost(self) -> bool:
@@ -84,18 +82,21 @@ class Service:
         for part in self.parts(Incoming.read(data), many=many):
             yield from part()
 
-    def parts(self, incoming: Incoming, *, many: bool = True, token: str = "", request_id: str = "") -> Parts:
+    def parts(
+        self, incoming: Incoming, *, many: bool = True, token: str = "", request_id: str = "", carrier: str = ""
+    ) -> Parts:
         """Give the same answer in parts: this iterator does the engine's work, calling a part encodes its messages.
 
-        ``token`` is the transport's word for who calls; the request's own comes first.
+        ``token`` is the transport's word for who calls; the request's own comes first. ``carrier`` names the
+        connection that the request came by, where its end tells that the client is gone.
         """
-        request = incoming.request
+        request, ended = incoming.request, threading.Event()
         try:
             incoming.require_request()
-            for part in self._answer(incoming, many, token):
-                yield self._addressed(part, request, request_id)
+            for part in self._dispatch.answer(incoming, many=many, token=token, carrier=carrier):
+                yield self._addressed(part, request, request_id, ended)
         except Exception as error:  # noqa: BLE001 - the boundary: whatever went wrong, the client gets an answer
-            yield self._refused(error, request, request_id)
+            yield self._addressed(self._refused(error, request, request_id), request, request_id, ended)
 
     def housekeep(self) -> None:
         """Close and park what is silent, end what the drain's deadline cuts off; call it every second or so."""
@@ -110,147 +111,34 @@ class Service:
         """Give the caller's name. Raises :class:`flashvsr_handler.errors.Unauthenticated`."""
         return self._tokens.caller(token)
 
-    @contextmanager
-    def counting_stream(self) -> Iterator[None]:
+    @property
+    def direct_port(self) -> int:
+        """Of the direct plane, which clients are told; 0 until it listens."""
+        return self._reception.direct_port
+
+    @direct_port.setter
+    def direct_port(self, port: int) -> None:
+        self._reception.direct_port = port
+
+    @property
+    def direct_streams(self) -> int:
+        """Streams of the direct plane that run."""
+        return self._gauges.streams
+
+    def counting_stream(self) -> AbstractContextManager[None]:
         """Count a stream of the direct plane while the block runs."""
-        with self._streams_lock:
-            self.direct_streams += 1
-        try:
-            yield
-        finally:
-            with self._streams_lock:
-                self.direct_streams -= 1
+        return self._gauges.counting_stream()
 
     def levels(self) -> dict[Metric, float]:
         """Give the gauges, and count what ended since the last call."""
-        counters = self.store.counters
-        for end in End:
-            now = getattr(counters, end.value)
-            self.metrics.record(Metric.SESSIONS_CLOSED, now - self._counted[end], end.value)
-            self._counted[end] = now
-        return {
-            Metric.SESSIONS_ACTIVE: counters.active,
-            Metric.SESSIONS_PARKED: counters.parked,
-            Metric.STATE_BYTES: self.store.state_bytes,
-            Metric.STATE_BYTES_BUDGET: self.store.budget.total,
-            Metric.PARKED_BYTES: self.store.snapshots_bytes(),
-            Metric.DIRECT_STREAMS: self.direct_streams,
-            Metric.DRAINING: float(self.drain.left_ms > 0),
-        }
+        return self._gauges.levels()
 
-    def _answer(self, incoming: Incoming, many: bool, token: str) -> Parts:
-        request = incoming.request
-        caller = self._tokens.caller(request.token or token)
-        body = request.WhichOneof("body")
-        if body in MANY_ANSWERS and not many:
-            raise InvalidRequest(f"{body} has several answers: send it as input 'stream' over StreamPredictions.")
-        if body != "open":
-            _require_version(request.protocol_version)
-        match body:
-            case "open":
-                yield _just(self._open(request, caller))
-            case "frames":
-                self._require_time(request.session_id)
-                yield from self._runner.frames(incoming, caller)
-            case "flush":
-                self._require_time(request.session_id)
-                yield from self._runner.flush(request.session_id, caller, request.chunk_index)
-            case "clip":
-                yield from self._clip(incoming, caller)
-            case "close":
-                yield _just(self._close(request.session_id, caller))
-            case "ping":
-                yield _just(self._pong())
-            case _:
-                raise InvalidRequest("The request has no body: send open, frames, flush, close, ping or clip.")
+    def _addressed(self, part: Part, request: pb.StreamRequest, request_id: str, ended: threading.Event) -> Part:
+        """Give the part with its request's names; nothing of it once the answer has ended by an error."""
 
-    def _admit(self, opening: pb.Open, caller: str) -> StoredSession:
-        try:
-            self.drain.require_open()
-            admission = examine(self._engine, opening, self._settings)
-            session = self.store.admit(admission, lambda: self._opened(admission), caller)
-        except OutOfMemoryError as error:  # something else took the device's memory: the others go on
-            self.metrics.record(Metric.SESSIONS_REJECTED, 1, REJECTIONS[Busy])
-            raise Busy("The device has no memory left for a session now: try again, or another server.") from error
-        except (Busy, TooLarge, Draining) as error:
-            self.metrics.record(Metric.SESSIONS_REJECTED, 1, REJECTIONS[type(error)])
-            raise
-        self.metrics.record(Metric.SESSIONS_OPENED, 1)
-        return session
-
-    def _opened(self, admission: Admission) -> EngineSession:
-        opening = admission.opening
-        return self._engine.open(
-            opening.width,
-            opening.height,
-            opening.scale or None,
-            opening.seed if opening.HasField("seed") else None,
-            output=admission.sample,
-            first_frame=opening.first_frame,
-        )
-
-    def _open(self, request: pb.StreamRequest, caller: str) -> pb.StreamResponse:
-        opening = request.open
-        version = _negotiated(request.protocol_version, opening.oldest_protocol_version or request.protocol_version)
-        session = self._admit(opening, caller)
-        plan = session.admission.plan
-        opened = pb.Opened(
-            output_width=plan.out_width,
-            output_height=plan.out_height,
-            first_chunk=plan.first_chunk,
-            chunk=plan.chunk,
-            look_ahead=plan.look_ahead,
-            max_chunk_frames=session.admission.max_chunk_frames,
-            state_bytes=plan.state_bytes,
-            idle_timeout_ms=round(self._settings.idle_timeout_s * 1000),
-            model=self._engine.name,
-            first_frame=opening.first_frame,
-            protocol_version=version,
-            direct_port=self.direct_port,
-        )
-        return pb.StreamResponse(session_id=session.id, opened=opened)
-
-    def _clip(self, incoming: Incoming, caller: str) -> Parts:
-        session = self._admit(incoming.request.clip.open, caller)
-        try:
-            yield from self._runner.clip(session.id, caller, incoming)
-        finally:
-            self.store.close(session.id)
-
-    def _close(self, session_id: str, caller: str) -> pb.StreamResponse:
-        with self.store.use(session_id, caller) as session:
-            closed = pb.Closed(frames_in=session.engine.frames_in, frames_out=session.engine.frames_out)
-            self.store.close(session_id)
-        return pb.StreamResponse(closed=closed)
-
-    def _pong(self) -> pb.StreamResponse:
-        counters = self.store.counters
-        pong = pb.Pong(
-            protocol_version=wire.PROTOCOL_VERSION,
-            oldest_protocol_version=wire.OLDEST_PROTOCOL_VERSION,
-            model=self._engine.name,
-            device=self._device,
-            sessions=counters.active,
-            max_sessions=self._settings.max_sessions,
-            state_bytes=self.store.state_bytes,
-            state_bytes_budget=self.store.budget.total,
-            models=self._settings.models,
-            warm=self._settings.warm_up or self._runner.warm,
-            direct_port=self.direct_port,
-            draining=self.drain.left_ms > 0,
-            parked=counters.parked,
-        )
-        return pb.StreamResponse(pong=pong)
-
-    def _require_time(self, session_id: str) -> None:
-        try:
-            self.drain.require_time()
-        except Draining:
-            self.store.close(session_id, End.LOST)
-            raise
-
-    def _addressed(self, part: Part, request: pb.StreamRequest, request_id: str) -> Part:
         def messages() -> Responses:
+            if ended.is_set():
+                return
             try:
                 for response in part():
                     if response.HasField("done"):
@@ -259,6 +147,7 @@ class Service:
                     response.chunk_index = request.chunk_index
                     yield response
             except Exception as error:  # noqa: BLE001 - the boundary, for what is encoded in another thread
+                ended.set()
                 yield from self._refused(error, request, request_id)()
 
         return messages
@@ -269,29 +158,7 @@ class Service:
         code = pb.ErrorCode.Name(refusal.code).removeprefix("ERROR_CODE_").lower()
         self.metrics.record(Metric.REFUSED, 1, code)
         response = pb.StreamResponse(error=refusal, session_id=request.session_id, chunk_index=request.chunk_index)
-        return _just(response)
-
-
-def _just(response: pb.StreamResponse) -> Part:
-    return lambda: iter((response,))
-
-
-def _negotiated(newest: int, oldest: int) -> int:
-    """The newest version that both sides speak, of a client that speaks all from ``oldest`` to ``newest``."""
-    chosen = min(newest, wire.PROTOCOL_VERSION)
-    if chosen < max(oldest, wire.OLDEST_PROTOCOL_VERSION):
-        raise _unsupported(newest)
-    return chosen
-
-
-def _require_version(version: int) -> None:
-    if not wire.OLDEST_PROTOCOL_VERSION <= version <= wire.PROTOCOL_VERSION:
-        raise _unsupported(version)
-
-
-def _unsupported(version: int) -> UnsupportedVersion:
-    ours = f"{wire.OLDEST_PROTOCOL_VERSION} to {wire.PROTOCOL_VERSION}"
-    return UnsupportedVersion(f"Protocol version {version}: this server speaks {ours}.")
+        return just(response)
 
 
 def _as_error(error: Exception) -> pb.Error:

@@ -2,46 +2,23 @@
 
 from __future__ import annotations
 
-import secrets
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Final
 
 from flashvsr_handler.admission import Admission
+from flashvsr_handler.book import Book, Counters, Rules, unknown
 from flashvsr_handler.budget import Budget
-from flashvsr_handler.errors import Busy, NoSession, TooLarge
+from flashvsr_handler.errors import Busy
 from flashvsr_handler.protocols import EngineSession
+from flashvsr_handler.silence import Silence
 from flashvsr_handler.stored import End, StoredSession
 from flashvsr_handler.turns import Turns
 
-ID_BYTES: Final = 18
-BUSY_SHARE: Final = 4
 USE_WAIT_S: Final = 60.0
 """How long a request waits for another one of the same session, such as a repetition for the original."""
 
-
-@dataclass(frozen=True, slots=True)
-class Rules:
-    """What the store allows."""
-
-    max_sessions: int
-    idle_timeout_s: float
-    max_sessions_per_caller: int = 0
-    """0 = no limit of its own."""
-
-
-@dataclass(frozen=True, slots=True)
-class Counters:
-    """Sessions since the start: opened == closed + expired + lost + active, always; parked ones are active."""
-
-    opened: int = 0
-    closed: int = 0
-    expired: int = 0
-    lost: int = 0
-    active: int = 0
-    parked: int = 0
+__all__ = ["Counters", "Rules", "SessionStore"]
 
 
 class SessionStore:
@@ -55,52 +32,45 @@ class SessionStore:
         self.budget = budget
         self._turns = turns
         self._clock = clock
-        self._changed = threading.Condition()
-        self._sessions: dict[str, StoredSession] = {}
-        self._opened = 0
-        self._ended = dict.fromkeys(End, 0)
+        self._silence = Silence(rules.idle_timeout_s, turns, clock)
+        self._book = Book(rules, budget)
+        self._changed = self._book.changed
 
     @property
     def counters(self) -> Counters:
         """How many sessions were opened, and where they are now."""
         with self._changed:
-            active = [session for session in self._sessions.values() if session.is_open]
-            ended = {end.value: count for end, count in self._ended.items()}
-            parked = sum(session.snapshot is not None for session in active)
-            return Counters(self._opened, active=len(active), parked=parked, **ended)
+            return self._book.counters()
 
     @property
     def state_bytes(self) -> int:
         """Bytes on the device that the sessions hold, as they were admitted."""
         with self._changed:
-            return sum(session.state_bytes for session in self._sessions.values())
+            return sum(session.state_bytes for session in self._book.all())
 
     def snapshots_bytes(self) -> int:
         """Bytes of host memory that parked sessions take."""
         with self._changed:
-            return sum(s.snapshot.nbytes for s in self._sessions.values() if s.snapshot is not None)
+            return sum(s.snapshot.nbytes for s in self._book.all() if s.snapshot is not None)
 
     def admit(self, admission: Admission, make: Callable[[], EngineSession], caller: str = "") -> StoredSession:
         """Open a session when no session, the new one included, can then run out of memory.
 
         Raises :class:`TooLarge` when it would not fit an empty server, :class:`Busy` when it does not fit now.
         """
-        if not self.budget.fits([admission.plan]):
-            raise TooLarge(
-                f"A session of {admission.plan.peak_bytes} bytes at its peak passes the server's {self.budget.total}: "
-                "send smaller pictures or ask for a smaller scale."
-            )
+        self._book.require_possible(admission)
         self.expire()
-        session = self._reserve(admission, caller)
+        with self._changed:
+            session = self._book.reserve(admission, caller, self._clock())
         try:
             with self._turns.take():
-                session.engine = make()
+                engine = make()
         except BaseException:
             with self._changed:
-                del self._sessions[session.id]
+                self._book.withdraw(session)
             raise
         with self._changed:
-            self._opened += 1
+            self._book.opened(session, engine)
             self._release(session)
         return session
 
@@ -112,11 +82,11 @@ class SessionStore:
         """
         self.expire()
         with self._changed:
-            session = self._find(session_id, caller)
+            session = self._book.find(session_id, caller)
             if not self._changed.wait_for(lambda: not session.in_use, USE_WAIT_S):
                 raise Busy("The session is still at work on another request: try again.")
             if session.ending is not None:
-                raise _unknown(session_id)
+                raise unknown(session_id)
             session.in_use = True
             session.patience_s = self.rules.idle_timeout_s
         try:
@@ -148,30 +118,42 @@ class SessionStore:
     def close(self, session_id: str, end: End = End.CLOSED) -> None:
         """Free a session, at the end of its use if it is in use. Nothing happens when it is gone."""
         with self._changed:
-            session = self._sessions.get(session_id)
-            if session is None or session.ending is not None:
+            session = self._book.get(session_id)
+            if session is None or not session.is_open or session.ending is not None:
                 return
             session.ending = end
             if session.in_use:
                 return
         self._free(session)
 
-    def abandon(self, session_id: str, patience_s: float) -> None:
-        """Expect the session's client, who went away, back within so many seconds, or not at all."""
+    def carried(self, session_id: str, caller: str, carrier: str) -> None:
+        """Note by which connection the session's client, that caller, was last heard."""
         with self._changed:
-            if (session := self._sessions.get(session_id)) is not None:
-                session.patience_s = min(session.patience_s, patience_s)
+            if (session := self._book.get(session_id)) is not None and session.caller == caller:
+                session.carrier = carrier
+
+    def abandon(self, carrier: str, patience_s: float) -> None:
+        """Expect the clients last heard by a connection that ended back within so many seconds, or not at all."""
+        with self._changed:
+            for session in self._book.all():
+                if session.carrier == carrier:
+                    session.patience_s = min(session.patience_s, patience_s)
+
+    def heard(self, session: StoredSession) -> None:
+        """Note that a session's client takes what it asked for."""
+        with self._changed:
+            self._silence.broken(session)
 
     def hasten(self, patience_s: float) -> None:
         """Let every session that is silent for so long expire: the server is to stop."""
-        for session_id in list(self._sessions):
-            self.abandon(session_id, patience_s)
+        with self._changed:
+            for session in self._book.all():
+                session.patience_s = min(session.patience_s, patience_s)
 
     def expire(self) -> int:
         """Close the sessions that were silent for too long; return how many."""
         with self._changed:
-            now = self._clock()
-            idle = [s for s in self._idle() if self._silence(s, now) > s.patience_s]
+            idle = [session for session in self._book.idle() if self._silence.is_too_long(session)]
             for session in idle:
                 session.ending = End.EXPIRED
         for session in idle:
@@ -180,8 +162,10 @@ class SessionStore:
 
     def close_all(self, end: End = End.LOST) -> None:
         """End every session."""
-        for session_id in list(self._sessions):
-            self.close(session_id, end)
+        with self._changed:
+            sessions = self._book.all()
+        for session in sessions:
+            self.close(session.id, end)
 
     def age(self, session: StoredSession) -> float:
         """Seconds since a session was opened."""
@@ -191,57 +175,17 @@ class SessionStore:
         """Sessions on the device that were not used for so long and have a state."""
         with self._changed:
             now = self._clock()
-            return [s for s in self._idle() if s.state_bytes and now - s.last_used > seconds]
+            return [s for s in self._book.idle() if s.state_bytes and now - s.last_used > seconds]
 
     def make_room(self, session: StoredSession) -> None:
         """Count a parked session, which the caller uses, as on the device. Raises :class:`Busy` without room."""
         with self._changed:
-            self._require_room(session.admission)
+            self._book.require_room(session.admission)
             session.resident = True
-
-    def _reserve(self, admission: Admission, caller: str) -> StoredSession:
-        with self._changed:
-            if len(self._sessions) >= self.rules.max_sessions:
-                raise Busy(f"All {self.rules.max_sessions} sessions are taken: try again, or another server.")
-            own = sum(session.caller == caller for session in self._sessions.values())
-            if caller and 0 < self.rules.max_sessions_per_caller <= own:
-                raise Busy(f"{own} sessions are open under this token, which is all that it may have: close one.")
-            self._require_room(admission)
-            session = StoredSession(
-                secrets.token_urlsafe(ID_BYTES), caller, admission, self._clock(), self.rules.idle_timeout_s
-            )
-            self._sessions[session.id] = session
-            return session
-
-    def _require_room(self, admission: Admission) -> None:
-        plans = [s.admission.plan for s in self._sessions.values() if s.state_bytes]
-        if not self.budget.fits([*plans, admission.plan]):
-            needed = self.budget.needed([*plans, admission.plan])
-            raise Busy(f"With this session {needed} of {self.budget.total} bytes would be needed: try again.")
-
-    def _silence(self, session: StoredSession, now: float) -> float:
-        """Seconds for which a session was silent while it could have spoken.
-
-        A chunk that waits in TorchServe's queue behind other sessions' is not seen here, so time in which the engine
-        was busy does not count, but for a quarter: a client that is gone does not keep its session under load.
-        """
-        silent = now - session.last_used
-        if session.patience_s < self.rules.idle_timeout_s:  # its client is known to be gone, or the server is to stop
-            return silent
-        return max(silent - (self._turns.busy_for() - session.busy_before), silent / BUSY_SHARE)
-
-    def _idle(self) -> Iterator[StoredSession]:
-        return (s for s in self._sessions.values() if not s.in_use and s.ending is None)
-
-    def _find(self, session_id: str, caller: str) -> StoredSession:
-        session = self._sessions.get(session_id)
-        if session is None or session.caller != caller or not session.is_open or session.ending is not None:
-            raise _unknown(session_id)
-        return session
 
     def _release(self, session: StoredSession) -> None:
         session.in_use = False
-        session.last_used, session.busy_before = self._clock(), self._turns.busy_for()
+        self._silence.broken(session)
         self._changed.notify_all()
 
     def _free(self, session: StoredSession) -> None:
@@ -252,10 +196,4 @@ class SessionStore:
                 session.engine.close()
         finally:
             with self._changed:
-                del self._sessions[session.id]
-                self._ended[session.ending] += 1
-                self._changed.notify_all()
-
-
-def _unknown(session_id: str) -> NoSession:
-    return NoSession(f"Session {session_id[:8]!r}... is unknown, closed or expired: open another.")
+                self._book.strike(session)

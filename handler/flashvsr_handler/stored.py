@@ -8,7 +8,7 @@ from typing import Final
 
 from flashvsr_handler.admission import Admission
 from flashvsr_handler.errors import OutOfOrder
-from flashvsr_handler.protocols import EngineSession, Pictures, Snapshot
+from flashvsr_handler.protocols import EngineSession, Made, Snapshot
 
 IN_FLIGHT: Final = 2
 """Chunks that a client may have under way: one that runs and one that is queued. Either may have to be repeated."""
@@ -30,7 +30,7 @@ class Answer:
     """What a chunk gave, kept for a while so that a repeated request gets it again."""
 
     chunk_index: int
-    outputs: tuple[Pictures, ...]
+    outputs: tuple[Made, ...]
     taken: int
     """Frames in, of the stream, once this chunk's were taken."""
     first_frame: int
@@ -57,6 +57,8 @@ class StoredSession:
     busy_before: float = 0.0
     """Seconds that the engine had been busy when it was last used."""
     next_index: int = 0
+    carrier: str = ""
+    """The connection by which its client was last heard; "" for one whose end nobody notices."""
     answers: tuple[Answer, ...] = ()
     """Of the last chunks, as many as a client may have under way."""
     flushed: bool = False

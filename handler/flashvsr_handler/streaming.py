@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from typing import ParamSpec
 
 from flashvsr_proto import wire
+from flashvsr_proto.planes import Planes
 from flashvsr_proto.v1 import stream_pb2 as pb
 
-from flashvsr_handler.protocols import EngineSession, Pictures
+from flashvsr_handler.protocols import Made, Pictures, Source
 from flashvsr_handler.turns import Turns
 
 Given = ParamSpec("Given")
@@ -39,22 +40,22 @@ class Stopwatch:
         )
 
 
-def pushed(engine: EngineSession, frames: Pictures, piece: int, watch: Stopwatch, turns: Turns) -> Iterator[Pictures]:
+def pushed(source: Source, frames: Pictures, piece: int, watch: Stopwatch, turns: Turns) -> Iterator[Made]:
     """Push ``frames`` [T, h, w, 3] in pieces of ``piece``; yield what each gives, when it gives any."""
     for start in range(0, len(frames), piece):
-        yield from _timed(watch, turns, engine.push, frames[start : start + piece])
+        yield from _timed(watch, turns, source.push, frames[start : start + piece])
 
 
-def finished(engine: EngineSession, watch: Stopwatch, turns: Turns) -> Iterator[Pictures]:
+def finished(source: Source, watch: Stopwatch, turns: Turns) -> Iterator[Made]:
     """End the stream; yield the rest, when there is any."""
-    yield from _timed(watch, turns, engine.finish)
+    yield from _timed(watch, turns, source.finish)
 
 
 def packed(
-    frames: Pictures, opening: pb.Open, first_frame: int, target_bytes: int, watch: Stopwatch
+    frames: Pictures | Planes, opening: pb.Open, first_frame: int, target_bytes: int, watch: Stopwatch
 ) -> Iterator[pb.StreamResponse]:
     """Yield ``frames`` as messages of as many frames as fit ``target_bytes``, one at least."""
-    height, width = frames.shape[1:3]
+    height, width = (frames.y if isinstance(frames, Planes) else frames).shape[1:3]
     pixel_format = opening.output_format or pb.PIXEL_FORMAT_RGB24
     fitting = target_bytes // sum(wire.plane_sizes(pixel_format, width, height))
     each = min(max(1, fitting), wire.MAX_FRAMES)
@@ -69,8 +70,8 @@ def packed(
 
 
 def _timed(
-    watch: Stopwatch, turns: Turns, call: Callable[Given, Pictures], *args: Given.args, **kwargs: Given.kwargs
-) -> Iterator[Pictures]:
+    watch: Stopwatch, turns: Turns, call: Callable[Given, Made], *args: Given.args, **kwargs: Given.kwargs
+) -> Iterator[Made]:
     with turns.take() as waited:
         started = time.perf_counter()
         frames = call(*args, **kwargs)

@@ -18,6 +18,7 @@ class Turns:
         self._waiting: deque[object] = deque()
         self._taken_at: float | None = None
         self._busy_s = 0.0
+        self._waits: dict[object, float] = {}
 
     @contextmanager
     def take(self) -> Iterator[float]:
@@ -37,10 +38,22 @@ class Turns:
                 self._taken_at = None
                 self._changed.notify_all()
 
-    def held_for(self) -> float:
-        """Seconds that the call which runs now has taken; 0 when none does."""
+    @contextmanager
+    def waiting(self) -> Iterator[None]:
+        """Say that the block waits for what a call before has left to the device, without a turn."""
+        ticket = object()
         with self._changed:
-            return self._held()
+            self._waits[ticket] = self._clock()
+        try:
+            yield
+        finally:
+            with self._changed:
+                del self._waits[ticket]
+
+    def held_for(self) -> float:
+        """Seconds that the call which runs now, or the longest wait for the device, has taken; 0 when there is none."""
+        with self._changed:
+            return max([self._held(), *(self._clock() - since for since in self._waits.values())])
 
     def busy_for(self) -> float:
         """Seconds that all calls have taken so far, the one that runs now included."""

@@ -91,6 +91,15 @@ def test_without_the_token_or_tls_nothing_is_served(secured: Secured) -> None:
         Caller(secured.address).one(5, ping=pb.Ping())
 
 
+def test_the_largest_request_of_a_stranger_costs_no_worker(secured: Secured) -> None:
+    worker = secured.server.worker.pid
+    stranger = secured.caller("")
+    answer = stranger.one(session_id="x" * ((64 << 20) - 64), ping=pb.Ping())
+    assert answer.error.code == pb.ERROR_CODE_INVALID_REQUEST
+    assert secured.caller().answers()
+    assert secured.server.worker.pid == worker
+
+
 def test_sessions_belong_to_their_token_and_each_has_its_share(secured: Secured) -> None:
     alice, bob = secured.caller(), secured.caller(TOKENS["bob"])
     sessions = [alice.open() for _ in range(PER_CALLER)]
@@ -146,7 +155,7 @@ def test_a_worker_that_cannot_go_on_is_replaced(secured: Secured, mark: int) -> 
     ):
         list(session.upscale(iter(marked(mark, 60))))
     caller = secured.caller()
-    assert wait_until(lambda: caller.answers() and secured.server.worker.pid != before, 60)
+    assert wait_until(lambda: caller.answers() and secured.server.worker.pid != before, 150)
     assert caller.frames(caller.open(), 0, pictures(25))[-1].HasField("done")
 
 

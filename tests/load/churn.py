@@ -2,19 +2,21 @@
 
     python -m tests.load.churn --sessions 10000
 
-prints how many ended how, what grew and how fast it went; fails when the books do not balance, a byte, a thread or a
-descriptor is left, or a frame is missing or is somebody else's.
+prints as JSON how many ended how, what grew and how fast it went; fails when the books do not balance, a byte, a
+thread or a descriptor is left, or a frame is missing or is somebody else's.
 """
 
 from __future__ import annotations
 
 import argparse
 import gc
+import json
 import logging
 import random
+import sys
 import threading
 import time
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 import numpy as np
 import psutil  # type: ignore[import-untyped]
@@ -43,6 +45,11 @@ class Outcome:
     left_bytes: int
     left_threads: int
     left_descriptors: int
+
+    @property
+    def clean(self) -> bool:
+        """Whether nothing is left of any session."""
+        return (self.left_bytes, self.left_threads, self.left_descriptors) == (0, 0, 0)
 
 
 class _Clock:
@@ -88,7 +95,7 @@ class _Churn:
         frames = np.full((30, SIDE, SIDE, 3), colour, np.uint8)
         opening = pb.Open(width=SIDE, height=SIDE, scale=SCALE)
         if end == "clip":
-            _check(self._ask(clip=pb.Clip(open=opening, frames=wire.encode(frames))), colour, 30, self)
+            _came(self._ask(clip=pb.Clip(open=opening, frames=wire.encode(frames))), colour, 30, self)
             return
         (opened,) = self._ask(open=opening)
         if opened.error.code == pb.ERROR_CODE_BUSY:
@@ -100,8 +107,11 @@ class _Churn:
         session = opened.session_id
         if end == "leave":
             return  # never heard of again
-        _check(self._ask(session_id=session, frames=wire.encode(frames)), colour, 21, self)
+        if not _came(self._ask(session_id=session, frames=wire.encode(frames)), colour, 21, self):
+            self._ask(session_id=session, close=pb.Close())  # parked before it began, and no room to come back
+            return
         if end == "abandon":
+            self.service.store.carried(session, "", session)  # as if by a connection of its own
             self.service.store.abandon(session, 5)
             return
         if end == "park":
@@ -112,22 +122,23 @@ class _Churn:
             for made in list(self.engine.sessions):
                 if made.waiting and made.waiting[0][0, 0, 0] == colour:
                     made.fault = RuntimeError("broken on purpose")
-        _check(self._ask(session_id=session, chunk_index=1, flush=pb.Flush()), colour, 9, self)
+        _came(self._ask(session_id=session, chunk_index=1, flush=pb.Flush()), colour, 9, self)
         self._ask(session_id=session, close=pb.Close())
 
 
-def _check(answers: list[pb.StreamResponse], colour: int, count: int, churn: _Churn) -> None:
-    """Either a refusal that is typed, or exactly the frames that were asked for."""
+def _came(answers: list[pb.StreamResponse], colour: int, count: int, churn: _Churn) -> bool:
+    """Whether exactly the frames came that were asked for; else a refusal that is typed must have."""
     last = answers[-1]
     if last.HasField("error"):
         allowed = (pb.ERROR_CODE_BUSY, pb.ERROR_CODE_NO_SESSION, pb.ERROR_CODE_SESSION_LOST)
         assert last.error.code in allowed, last.error
         with churn.lock:
             churn.busy += last.error.code == pb.ERROR_CODE_BUSY
-        return
+        return False
     made = np.concatenate([wire.decode(a.frames) for a in answers if a.HasField("frames")])
     assert len(made) == count, (len(made), count)
     assert (made == colour).all(), "another session's frames"
+    return True
 
 
 def churn(sessions: int, threads: int = 4) -> Outcome:
@@ -175,7 +186,9 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=4)
     options = parser.parse_args()
     logging.disable()  # sessions that break on purpose say so
-    print(churn(options.sessions, options.threads))
+    outcome = churn(options.sessions, options.threads)
+    print(json.dumps(asdict(outcome)))
+    sys.exit(not outcome.clean)
 
 
 if __name__ == "__main__":

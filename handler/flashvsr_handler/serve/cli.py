@@ -72,8 +72,9 @@ def _run(
     try:
         address = f"{options.host}:{ports.grpc}"
         doctor = Doctor(own_address(address), certificate, options.settings.auth_file)
-        management = f"{LOOPBACK}:{ports.management}"
-        supervisor = Supervisor(server, run, doctor, management, signals, _say, options.settings.hang_timeout_s)
+        supervisor = Supervisor(
+            server, run, doctor, ports.grpc_management, signals, _say, options.settings.hang_timeout_s
+        )
         devices = supervisor.wait_until_ready(options.startup_timeout_s)
         if not signals.stop:
             models = ", ".join(f"{name} on {device}" for name, device in devices.items())

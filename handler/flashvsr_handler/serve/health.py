@@ -55,10 +55,16 @@ class Ping:
         return self._call.done()
 
     def pong(self) -> pb.Pong | None:
-        """Give what the handler answered; None when it was not reached."""
+        """Give the pong; None when the handler was not reached, or refused, as it does without a good token."""
+        response = self._response()
+        return response.pong if response is not None and response.HasField("pong") else None
+
+    def was_heard(self) -> bool:
+        """Whether the handler answered, if only to refuse: it lives."""
+        return self._response() is not None
+
+    def _response(self) -> pb.StreamResponse | None:
         try:
-            answer = self._call.result()
-        except grpc.RpcError:
+            return wire.parse(pb.StreamResponse, self._call.result().prediction)
+        except (grpc.RpcError, wire.WireError):
             return None
-        response = wire.parse(pb.StreamResponse, answer.prediction)
-        return response.pong if response.HasField("pong") else None

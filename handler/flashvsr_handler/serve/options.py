@@ -83,7 +83,7 @@ def _parser() -> argparse.ArgumentParser:
     add = parser.add_argument
     add("--host", default=LOOPBACK, help="address of gRPC and HTTP (default: %(default)s); give --auth and TLS with it")
     add("--grpc-port", type=_port, default=7070, help="gRPC, and the next for its management; 0 = any free")
-    add("--http-port", type=_port, default=8080, help="HTTP, and the next two for management and metrics; 0 = any free")
+    add("--http-port", type=_port, default=8080, help="HTTP, and the second after it for metrics; 0 = any free")
     add("--direct-port", type=_port, help="of the workers' own gRPC, and up, one a GPU (default: --grpc-port + 2)")
     add("--direct", action=argparse.BooleanOptionalAction, default=True, help="frames past TorchServe, where faster")
     add("--metrics-host", default=LOOPBACK, help="address of /metrics (default: %(default)s)")

@@ -19,7 +19,6 @@ class Ports:
     grpc: int
     grpc_management: int
     http: int
-    management: int
     metrics: int
     direct: tuple[int, ...] = ()
     """Of the workers themselves, one a model; 0 = each takes a free one."""
@@ -35,7 +34,7 @@ class Hosts:
 
 
 def choose_ports(hosts: Hosts, grpc_port: int, http_port: int, direct: tuple[int, ...] = ()) -> Ports:
-    """Take the ports from those that were asked for: gRPC and the one after it, HTTP and the two after it; 0 = free.
+    """Take the ports from those that were asked for: gRPC and the one after it, HTTP and the second after it; 0 = free.
 
     Raises :class:`ServeError` when one is in use or the host is not one of this machine.
     """
@@ -60,6 +59,5 @@ def choose_ports(hosts: Hosts, grpc_port: int, http_port: int, direct: tuple[int
             grpc=take(hosts.grpc, grpc_port, "--grpc-port"),
             grpc_management=take(LOOPBACK, grpc_port and grpc_port + 1, "--grpc-port"),
             http=take(hosts.http, http_port, "--http-port"),
-            management=take(LOOPBACK, http_port and http_port + 1, "--http-port"),
             metrics=take(hosts.metrics, http_port and http_port + 2, "--http-port"),
         )

@@ -14,6 +14,8 @@ from importlib import util
 from pathlib import Path
 from typing import Final
 
+import psutil  # type: ignore[import-untyped]
+
 from flashvsr_handler.serve.rundir import RunDir
 from flashvsr_handler.settings import PREFIX
 
@@ -55,6 +57,15 @@ class TorchServe:
         """Process id of Java."""
         return self._process.pid
 
+    def workers(self) -> set[int]:
+        """Process ids of the workers that run."""
+        return {child.pid for child in _children(self.pid)}
+
+    def has_newborn(self, seconds: float) -> bool:
+        """Whether a worker was started less than so long ago; None is young where the clock was put back since."""
+        now = time.time()
+        return any(0 <= now - child.create_time() < seconds for child in _children(self.pid))
+
     def ended(self) -> str | None:
         """Say how Java ended, None while it runs."""
         code = self._process.poll()
@@ -77,6 +88,16 @@ class TorchServe:
         with suppress(ProcessLookupError):
             os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
+
+
+def _children(parent: int) -> list[psutil.Process]:
+    found = []
+    with suppress(psutil.NoSuchProcess):
+        for child in psutil.Process(parent).children():
+            with suppress(psutil.NoSuchProcess):  # one that ends meanwhile takes no other with it
+                if child.status() != psutil.STATUS_ZOMBIE:
+                    found.append(child)
+    return found
 
 
 def _command(java: str, run: RunDir, log_level: str) -> list[str]:

@@ -7,8 +7,12 @@ workers to none and back to one does start another.
 
 from __future__ import annotations
 
-import urllib.request
+import socket
+from contextlib import closing
 from dataclasses import dataclass, field
+from http import HTTPStatus
+from http.client import HTTPConnection
+from pathlib import Path
 from typing import Final
 
 import grpc
@@ -18,6 +22,8 @@ from flashvsr_handler.serve.health import Doctor, Ping
 PERIOD_S: Final = 5.0
 PATIENCE_S: Final = 20.0
 """TorchServe itself starts a worker that crashed within a few seconds."""
+LOOK_S: Final = 0.5
+"""Of silence that one look counts at most: where looking is held up for longer, so is a worker that would answer."""
 SCALE_TIMEOUT_S: Final = 30.0
 
 
@@ -25,15 +31,18 @@ SCALE_TIMEOUT_S: Final = 30.0
 class Pulse:
     """Decides from what is seen of a worker whether it is gone."""
 
-    silent_since: float | None = None
+    silent_s: float = 0.0
+    looked_at: float | None = None
 
     def is_gone(self, now: float, *, answered: bool, working: bool) -> bool:
-        """Whether a worker that neither answers a ping nor works has been so for too long; ``now`` in seconds."""
-        if answered or working:
-            self.silent_since = None
-        elif self.silent_since is None:
-            self.silent_since = now
-        return self.silent_since is not None and now - self.silent_since >= PATIENCE_S
+        """Whether a worker that neither answers a ping nor works has been so for too long.
+
+        Call it again and again, at least every LOOK_S; ``now`` in seconds.
+        """
+        passed = 0.0 if self.looked_at is None else now - self.looked_at
+        self.looked_at = now
+        self.silent_s = 0.0 if answered or working else self.silent_s + min(passed, LOOK_S)
+        return self.silent_s >= PATIENCE_S
 
 
 @dataclass(slots=True)
@@ -50,7 +59,7 @@ class Patient:
     def is_gone(self, now: float, *, working: bool) -> bool:
         """Look after the ping and say whether the model needs another worker."""
         if self.ping is not None and self.ping.done:
-            self.answered_at = now if self.ping.pong() is not None else None
+            self.answered_at = now if self.ping.was_heard() else None
             self.ping = None
         fresh = self.answered_at is not None and now - self.answered_at < PERIOD_S
         if self.ping is None and not fresh:
@@ -58,10 +67,24 @@ class Patient:
         return self.pulse.is_gone(now, answered=fresh, working=working)
 
 
-def revive(management_address: str, model_name: str) -> None:
-    """Give the model a new worker. Raises OSError when TorchServe's management does not answer."""
+def revive(management: Path, model_name: str) -> None:
+    """Give the model a new worker, by the socket of TorchServe's management. Raises OSError when that fails."""
     for workers, wait in ((0, "true"), (1, "false")):
         query = f"min_worker={workers}&max_worker={workers}&synchronous={wait}"
-        url = f"http://{management_address}/models/{model_name}?{query}"
-        with urllib.request.urlopen(urllib.request.Request(url, method="PUT"), timeout=SCALE_TIMEOUT_S):
-            pass
+        with closing(_Local(management)) as connection:
+            connection.request("PUT", f"/models/{model_name}?{query}")
+            if (answer := connection.getresponse()).status >= HTTPStatus.BAD_REQUEST:
+                raise OSError(f"TorchServe's management says {answer.status} {answer.reason}")
+
+
+class _Local(HTTPConnection):
+    """HTTP through a Unix socket."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__("localhost", timeout=SCALE_TIMEOUT_S)
+        self._path = path
+
+    def connect(self) -> None:
+        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.sock.settimeout(self.timeout)
+        self.sock.connect(str(self._path))

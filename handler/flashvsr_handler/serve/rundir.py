@@ -11,7 +11,7 @@ from flashvsr_handler.archive import default_config, resource, write_directory
 from flashvsr_handler.reports import Reports
 from flashvsr_handler.serve.errors import Exit, ServeError
 from flashvsr_handler.serve.options import Options
-from flashvsr_handler.serve.ports import LOOPBACK, Ports
+from flashvsr_handler.serve.ports import Ports
 from flashvsr_handler.settings import Settings
 
 LONGEST_PATH: Final = 80
@@ -46,6 +46,11 @@ class RunDir:
         return self.path / "tmp"
 
     @property
+    def management(self) -> Path:
+        """The socket of TorchServe's management, which asks for no token: the folder is the owner's alone."""
+        return self.tmp / "management.sock"
+
+    @property
     def logs(self) -> Path:
         """What Java and the workers say."""
         return self.path / "logs"
@@ -70,6 +75,7 @@ def write_run_dir(options: Options, ports: Ports, gpus: int) -> RunDir:
     run = RunDir(_make(options.run_dir), models)
     for folder in (run.tmp, run.logs, run.store, run.reports):
         folder.mkdir()
+    Reports(run.reports, "").prepare()
     run.config.write_text(_config(options, ports, run, gpus), encoding="utf-8")
     run.logging.write_text(resource("log4j2.xml"), encoding="utf-8")
     (run.path / "metrics.yaml").write_text(resource("metrics.yaml"), encoding="utf-8")
@@ -106,7 +112,7 @@ def _config(options: Options, ports: Ports, run: RunDir, gpus: int) -> str:
     tls = {"enable_grpc_ssl": "true", "certificate_file": settings.tls_cert, "private_key_file": settings.tls_key}
     values = {
         "inference_address": f"http://{hosts.http}:{ports.http}",
-        "management_address": f"http://{LOOPBACK}:{ports.management}",
+        "management_address": f"unix:{run.management}",
         "metrics_address": f"http://{hosts.metrics}:{ports.metrics}",
         "grpc_inference_address": hosts.grpc,
         "grpc_inference_port": str(ports.grpc),

@@ -1,4 +1,4 @@
-"""SIGTERM and SIGINT as a number to look at: the first asks for an orderly end, the second for haste."""
+"""SIGTERM, SIGINT and SIGHUP as a number to look at: the first asks for an orderly end, the second for haste."""
 
 from __future__ import annotations
 
@@ -23,9 +23,10 @@ class StopSignals:
         return self.count > 1
 
     def listen(self) -> None:
-        """Take SIGTERM and SIGINT from now on."""
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, self._came)
+        """Take the signals from now on; SIGHUP, of a terminal that is closed, unless nohup has it ignored."""
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:
+                signal.signal(number, self._came)
 
     def _came(self, number: int, frame: FrameType | None) -> None:
         self.count += 1

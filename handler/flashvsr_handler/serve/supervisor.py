@@ -10,6 +10,8 @@ from typing import Final
 import grpc
 from flashvsr_proto.v1 import stream_pb2 as pb
 
+from flashvsr_handler.serve.births import Births
+from flashvsr_handler.serve.door import Door
 from flashvsr_handler.serve.errors import Exit, ServeError
 from flashvsr_handler.serve.health import Doctor, Ping
 from flashvsr_handler.serve.process import TorchServe
@@ -20,8 +22,19 @@ from flashvsr_handler.serve.signals import StopSignals
 PAUSE_S: Final = 0.2
 STOP_S: Final = 10.0
 """For Java to end, once no session is open."""
+BIRTH_S: Final = 120.0
+"""For a worker to import torch, before which it cannot say that it loads: on a busy machine more than PATIENCE_S."""
 LAST_WORD_S: Final = 1.5
 """After the drain's deadline, so that clients are told by an answer that it has passed."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Start:
+    """What is looked at while a server starts; ``deadline`` by the monotonic clock."""
+
+    deadline: float
+    births: Births
+    door: Door
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +44,8 @@ class Supervisor:
     server: TorchServe
     run: RunDir
     doctor: Doctor
-    management_address: str
+    management_port: int
+    """Of TorchServe's management by gRPC, which is to be closed."""
     signals: StopSignals
     say: Callable[[str], None]
     hang_timeout_s: float
@@ -42,14 +56,19 @@ class Supervisor:
 
         Raises :class:`ServeError` as soon as a model cannot be loaded or Java ends, and at the deadline.
         """
-        deadline = time.monotonic() + timeout_s
+        births = Births(self.server.workers, self.run.logs / "model.log")
+        door = Door(self.server.pid, self.management_port, self.say)
+        start = _Start(time.monotonic() + timeout_s, births, door)
         devices: dict[str, str] = {}
         with self.doctor.channel() as channel:
             for name in self.run.models:
                 while name not in devices and not self.signals.stop:
-                    pong = self._ping(self.doctor.ping(channel, name, timeout_s), deadline)
+                    pong = self._ping(self.doctor.ping(channel, name, timeout_s), start)
                     if pong is not None:
                         devices[name] = pong.device
+            while not self.signals.stop and not door.shut():
+                self._require_starting(start)
+                time.sleep(PAUSE_S)
         return devices
 
     def watch(self, drain_timeout_s: float) -> Exit:
@@ -90,24 +109,32 @@ class Supervisor:
         working = self.run.reports_of(patient.model_name).is_working(self.hang_timeout_s + PATIENCE_S)
         if not patient.is_gone(time.monotonic(), working=working):
             return
-        self.say(f"{patient.model_name} does not answer: starting another worker, its sessions are lost")
         patient.pulse = Pulse()
+        if self.server.has_newborn(BIRTH_S):
+            return  # TorchServe has replaced it; one more would only begin from the beginning
+        self.say(f"{patient.model_name} does not answer: starting another worker, its sessions are lost")
         try:
-            revive(self.management_address, patient.model_name)
+            revive(self.run.management, patient.model_name)
         except OSError as error:
             self.say(f"{patient.model_name} could not get another worker yet: {error}")
 
-    def _ping(self, ping: Ping, deadline: float) -> pb.Pong | None:
+    def _ping(self, ping: Ping, start: _Start) -> pb.Pong | None:
         """Wait for a ping while all is well; None when it did not get through."""
         while True:
-            self._require_alive()
-            if time.monotonic() > deadline:
-                raise ServeError(Exit.NOT_READY, f"no answer in time; see {self.run.logs}, or raise --startup-timeout")
+            self._require_starting(start)
             time.sleep(PAUSE_S)
             if ping.done:
                 return ping.pong()
             if self.signals.stop:
                 return None
+
+    def _require_starting(self, start: _Start) -> None:
+        self._require_alive()
+        start.door.shut()
+        if (reason := start.births.failure()) is not None:
+            raise ServeError(Exit.MODEL_FAILED, f"the model cannot be loaded: {reason}; see {self.run.logs}")
+        if time.monotonic() > start.deadline:
+            raise ServeError(Exit.NOT_READY, f"no answer in time; see {self.run.logs}, or raise --startup-timeout")
 
     def _require_alive(self) -> None:
         for name in self.run.models:

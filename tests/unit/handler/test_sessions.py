@@ -71,6 +71,7 @@ def test_recorded_chunks_are_counted_once_for_all_sessions() -> None:
     assert Budget(0).needed([recorded, recorded]) == 80
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.integers(1, 50), st.integers(0, 50)), max_size=12), st.integers(50, 200))
 def test_whichever_session_runs_the_budget_holds(sizes: list[tuple[int, int]], total: int) -> None:
     store, held = new_store(99, total, 60, lambda: 0.0), list[tuple[int, int]]()
@@ -129,8 +130,9 @@ def test_who_went_away_has_less_time_unless_he_comes_back() -> None:
     now = [0.0]
     store = new_store(9, 10**6, 60, lambda: now[0])
     gone, back = store.admit(ADMISSION, make), store.admit(ADMISSION, make)
-    store.abandon(gone.id, 5)
-    store.abandon(back.id, 5)
+    for session in (gone, back):
+        store.carried(session.id, "", "a stream")
+    store.abandon("a stream", 5)
     with store.use(back.id):
         pass
     now[0] = 6
@@ -138,6 +140,33 @@ def test_who_went_away_has_less_time_unless_he_comes_back() -> None:
     assert store.counters.expired == 1
     with store.use(back.id):
         pass
+
+
+def test_the_end_of_a_connection_concerns_its_own_sessions_alone() -> None:
+    now = [0.0]
+    store = new_store(9, 10**6, 60, lambda: now[0])
+    alices, moved = store.admit(ADMISSION, make, "alice"), store.admit(ADMISSION, make, "bob")
+    store.carried(alices.id, "bob", "bob's stream")
+    store.carried(moved.id, "bob", "bob's stream")
+    store.carried(moved.id, "bob", "bob's next stream")
+    store.abandon("bob's stream", 5)
+    now[0] = 6
+    assert store.expire() == 0
+    store.abandon("bob's next stream", 5)
+    assert store.expire() == 1
+    assert store.counters.active == 1
+
+
+def test_who_reads_slowly_is_not_silent() -> None:
+    now = [0.0]
+    store = new_store(1, 10**6, 60, lambda: now[0])
+    session = store.admit(ADMISSION, make)
+    for now[0] in (50.0, 100.0, 150.0):
+        store.heard(session)
+    now[0] = 200.0
+    assert store.expire() == 0
+    now[0] = 211.0
+    assert store.expire() == 1
 
 
 def test_an_engine_that_cannot_open_costs_nothing() -> None:
