@@ -12,6 +12,7 @@ import grpc
 import numpy as np
 import pytest
 from flashvsr_client import Client, ClientError, SessionLostError
+from flashvsr_handler.serve.revival import PATIENCE_S
 from flashvsr_proto.v1 import stream_pb2 as pb
 
 from tests.e2e.serving import Caller, Server, pictures, serving, wait_until
@@ -33,6 +34,22 @@ def test_worker_killed(errors: IO[str], figure: Figure) -> None:
         assert server.worker.pid != killed.pid
         (lost,) = caller.frames(session, 0, pictures(1))
         assert lost.error.code == pb.ERROR_CODE_NO_SESSION
+
+
+def test_worker_slow_to_start(errors: IO[str], figure: Figure) -> None:
+    """On a busy machine it takes long until a worker can say that it loads: it is not to begin from the beginning."""
+    with serving(errors, "--max-sessions", "4", environment=environment()) as server:
+        killed, java = server.worker, server.java
+        killed.kill()
+        assert wait_until(lambda: any(child.pid != killed.pid for child in java.children()), 60)
+        (newborn,) = (child for child in java.children() if child.pid != killed.pid)
+        newborn.suspend()
+        time.sleep(2 * PATIENCE_S)
+        newborn.resume()
+        figure("recovery_s", seconds_until_it_works(Caller(server.address)))
+        assert server.worker == newborn
+        errors.seek(0)
+        assert "starting another worker" not in errors.read()
 
 
 def test_java_killed(tmp_path: Path, figure: Figure) -> None:

@@ -1,0 +1,1 @@
+"""Random faults for a long time: ``python -m bench.chaos``."""
