@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 import time
-from itertools import islice
 from pathlib import Path
 from typing import Final
 
@@ -46,27 +45,29 @@ class Timeline(Silent):
 def demo(*, source: Path | None, folder: Path, scale: int) -> None:
     """Upscale a clip over a real server; INPUT is a video of your own in place of the demo's."""
     try:
-        from flashvsr_client.demo import clip, compare
+        from flashvsr_client.compare import measure, tables
+        from flashvsr_client.demo import clip, result
     except ImportError as error:
-        raise click.ClickException(f"{error}: pip install 'flashvsr-client[demo]', or `make setup`") from error
+        raise click.ClickException(
+            f"{error}: pip install './client[demo]' in the repository's folder, or `make setup`"
+        ) from error
     folder.mkdir(parents=True, exist_ok=True)
     small, ours, picture = source or folder / "input.mp4", folder / "upscaled.mp4", folder / "side_by_side.png"
+    truth: Path | None = None
     if source is None:
         scale = clip.SCALE
+        truth = folder / "truth.mp4"
         clip.write(small)
+        clip.write_truth(truth)
         click.echo(f"input    {small}: {clip.FRAMES} frames of {clip.WIDTH // scale}x{clip.HEIGHT // scale}")
     else:
         probe(source)  # a bad input is told before a server is started for it
     report = _upscale(small, ours, scale, folder / "serve.log")
     middle = report.frames // 2
-    if source is None:
-        measured = compare.quality(small, ours, clip.truth(), scale)
-        click.echo(
-            f"quality  Y-PSNR against the truth: bicubic {measured.bicubic:.2f} dB, FlashVSR {measured.ours:.2f} dB "
-            f"({measured.ours - measured.bicubic:+.2f} dB)"
-        )
-    truth = next(islice(clip.truth(), middle, None)) if source is None else None
-    compare.side_by_side(picture, small, ours, middle, scale, truth)
+    if truth is not None:
+        click.echo(f"quality  flashvsr compare {small} {ours} --reference {truth}")
+        click.echo(tables.summary(measure.compare(small, ours, truth)))
+    result.side_by_side(picture, small, ours, middle, truth)
     click.echo(f"picture  {picture}: frame {middle}")
 
 

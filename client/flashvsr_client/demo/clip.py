@@ -15,7 +15,7 @@ from PIL import Image
 from skimage import data, transform
 
 from flashvsr_client.chunks import Frame
-from flashvsr_client.media.color import BT709, Colors, Converter
+from flashvsr_client.media.color import BT709, Colors, Converter, rgb_frame
 
 SCALE: Final = 4
 WIDTH: Final = 640
@@ -63,6 +63,17 @@ def write(path: Path) -> None:
         for block in _tone():
             output.mux(audio.encode(block))
         output.mux(audio.encode(None))
+
+
+def write_truth(path: Path) -> None:
+    """Write the clip at full size, without loss."""
+    with av.open(str(path), "w") as output:
+        video = output.add_stream("libx264rgb", rate=_FPS, options={"qp": "0"}, width=WIDTH, height=HEIGHT)
+        assert isinstance(video, VideoStream)
+        video.pix_fmt = "rgb24"
+        for frame in truth():
+            output.mux(video.encode(rgb_frame(frame)))
+        output.mux(video.encode(None))
 
 
 def _tone() -> Iterator[av.AudioFrame]:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import mkdtemp
@@ -19,8 +20,10 @@ _STOP_SECONDS: Final = 30
 
 
 @contextmanager
-def running(log: Path) -> Iterator[str]:
+def running(log: Path, environment: Mapping[str, str] | None = None) -> Iterator[str]:
     """Start a server on a free port and give its address; stop it at the end. What it says goes into ``log``.
+
+    ``environment``: variables beside this process's own.
 
     Its own folder of logs is kept when something fails, and named in ``log``. Raises :class:`EngineUnavailableError`
     when it is not installed or does not start.
@@ -28,7 +31,9 @@ def running(log: Path) -> Iterator[str]:
     folder = Path(mkdtemp(prefix="flashvsr-demo-"))
     command = [_executable(), "--grpc-port", "0", "--http-port", "0", "--run-dir", str(folder)]
     with log.open("w") as errors:
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, text=True)
+        process = subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=errors, text=True, env={**os.environ, **(environment or {})}
+        )
         try:
             yield _address(process, log)
         finally:

@@ -10,14 +10,13 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
-from av.video.reformatter import Interpolation, VideoReformatter
 
 from flashvsr_client.chunks import Frame
 from flashvsr_client.config import Encoding, Reading
 from flashvsr_client.errors import InputError, OutputError
-from flashvsr_client.media.color import rgb_frame
 from flashvsr_client.media.decode import Moment, decode
 from flashvsr_client.media.encode import writing
+from flashvsr_client.media.enlarge import enlarged
 from flashvsr_client.media.output import NOWHERE, check_output, is_pictures
 from flashvsr_client.media.pictures import output_colors
 from flashvsr_client.media.probe import VideoInfo, probe
@@ -61,21 +60,16 @@ def compare(info: VideoInfo, result: Path, comparison: Path, *, overwrite: bool 
 
 
 def _pairs(info: VideoInfo, made: VideoInfo, depth: int, first: int = 0) -> Iterator[tuple[Frame, Moment]]:
-    reformatter = VideoReformatter()
     small, large = decode(info, first, depth=depth), decode(made, first, depth=depth)
     with closing(small), closing(large):
         for low, high in zip_longest(small, large):
             if low is None or high is None:
                 raise InputError(f"{made.path} has not the frames of {info.path}: compare a result with its own input")
-            yield _beside(low.picture, high.picture, reformatter), low.moment
+            yield _beside(low.picture, high.picture), low.moment
 
 
-def _beside(low: Frame, high: Frame, reformatter: VideoReformatter) -> Frame:
+def _beside(low: Frame, high: Frame) -> Frame:
     """Enlarge ``low`` to the size of ``high`` and put the two side by side."""
     height, width = high.shape[:2]
-    frame = rgb_frame(np.ascontiguousarray(low))
-    enlarged = reformatter.reformat(
-        frame, width, height, interpolation=Interpolation.BICUBIC | Interpolation.ACCURATE_RND
-    )
     line = np.full((height, _LINE, 3), np.iinfo(high.dtype).max, high.dtype)
-    return np.concatenate([enlarged.to_ndarray(), line, high], axis=1)
+    return np.concatenate([enlarged(low, width, height), line, high], axis=1)
