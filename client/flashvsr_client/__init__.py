@@ -4,7 +4,8 @@ with Client("localhost:7070") as client:
     report = client.upscale_file("in.mp4", "out.mp4", scale=4)
 """
 
-from flashvsr_client.client import Client, Session
+from flashvsr_client.client import Client
+from flashvsr_client.cluster.options import ClusterOptions
 from flashvsr_client.config import (
     Access,
     Encoding,
@@ -30,11 +31,13 @@ from flashvsr_client.errors import (
     UsageError,
 )
 from flashvsr_client.interrupt import Interrupt
+from flashvsr_client.session import Session
 
 __all__ = [
     "Access",
     "Client",
     "ClientError",
+    "ClusterOptions",
     "Encoding",
     "EngineUnavailableError",
     "InputError",

@@ -68,25 +68,37 @@ def items(sources: Sequence[Path], output: str, scale: int) -> list[Item]:
     return found
 
 
-def run(batch: Iterable[Item], upscale: Callable[[Item], Report], *, resume: bool) -> list[Outcome]:
+def run(
+    batch: Iterable[Item],
+    upscale: Callable[[Item], Report],
+    *,
+    resume: bool,
+    present: Callable[[Path], bool] = Path.exists,
+) -> list[Outcome]:
     """Do one after the other; one that fails does not keep the rest from being done, an interruption does.
 
-    With ``resume`` an output that is there already is not made again.
+    With ``resume`` an output that is ``present`` already is not made again.
     """
     outcomes: list[Outcome] = []
     for item in batch:
-        if resume and item.target.exists():
-            outcomes.append(Outcome(item))
-            continue
-        try:
-            with disk_errors(item.target.parent):
-                item.target.parent.mkdir(parents=True, exist_ok=True)
-            outcomes.append(Outcome(item, report=upscale(item)))
-        except ClientError as error:
-            outcomes.append(Outcome(item, error=error))
-            if isinstance(error, JobInterruptedError):
-                break
+        outcomes.append(outcome_of(item, upscale, resume=resume, present=present))
+        if isinstance(outcomes[-1].error, JobInterruptedError):
+            break
     return outcomes
+
+
+def outcome_of(
+    item: Item, upscale: Callable[[Item], Report], *, resume: bool, present: Callable[[Path], bool]
+) -> Outcome:
+    """Do one of them; see :func:`run`."""
+    try:
+        if resume and present(item.target):
+            return Outcome(item)
+        with disk_errors(item.target.parent):
+            item.target.parent.mkdir(parents=True, exist_ok=True)
+        return Outcome(item, report=upscale(item))
+    except ClientError as error:
+        return Outcome(item, error=error)
 
 
 def exit_code(outcomes: Sequence[Outcome]) -> int:

@@ -1,15 +1,14 @@
-"""The face of the package: `Client` and its `Session`."""
+"""The face of the package: `Client`."""
 
 from __future__ import annotations
 
-import os
-from collections.abc import Generator, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from threading import Lock
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-from flashvsr_client.chunks import Frame, chunked, sizes
 from flashvsr_client.config import (
     DEFAULT_SERVER,
     Access,
@@ -22,14 +21,17 @@ from flashvsr_client.config import (
     Segmentation,
     Timeout,
 )
-from flashvsr_client.endpoints import Endpoint, open_first, ping_all
+from flashvsr_client.endpoints import endpoints_at, open_first, ping_all, wrapped
 from flashvsr_client.errors import UsageError
 from flashvsr_client.interrupt import Interrupt
 from flashvsr_client.progress import Progress, Silent
 from flashvsr_client.replay import ReplayingStream
-from flashvsr_client.transport.base import Health, StreamInfo, StreamSpec, Transport
+from flashvsr_client.session import Session
+from flashvsr_client.transport.base import Health, StreamSpec, Transport
 
 if TYPE_CHECKING:
+    from flashvsr_client.cluster.options import ClusterOptions
+    from flashvsr_client.fleet import Fleet
     from flashvsr_client.report import Report
 
 
@@ -55,9 +57,11 @@ class Client:
         ``transport``, when given, is used in their place. ``access``, by default, has the token of FLASHVSR_TOKEN and
         no TLS. Raises :class:`UsageError` for an address that is none.
         """
-        self._endpoints = _endpoints(server, timeout, retry, access) if transport is None else _wrapped(transport)
+        self._endpoints = endpoints_at(server, timeout, retry, access) if transport is None else wrapped(transport)
         self._local: tuple[LocalOptions, Sequence[str]] | None = None
         self._limits = limits or Limits()
+        self._fleet: Fleet | None = None
+        self._making = Lock()
 
     @classmethod
     def local(
@@ -77,6 +81,26 @@ class Client:
         client._local = (chosen, names)
         return client
 
+    @classmethod
+    def on_cluster(
+        cls,
+        cluster: ClusterOptions,
+        options: LocalOptions | None = None,
+        *,
+        limits: Limits | None = None,
+        address_of: Callable[[Path], str | None] = lambda _: None,
+    ) -> Self:
+        """Give a client whose files are made by the nodes of a Ray cluster; needs the extra `flashvsr-client[ray]`.
+
+        ``options`` are those of the engine on each node. ``address_of`` gives the address that a file here was fetched
+        from, for nodes to do the same. Nothing is connected before the first file; engines live until :meth:`close`.
+        """
+        from flashvsr_client.cluster.fleet import RayFleet
+
+        client = cls(transport=(), limits=limits)
+        client._fleet = RayFleet(options or LocalOptions(), cluster, address_of=address_of)
+        return client
+
     def upscale_file(
         self,
         source: str | Path,
@@ -90,6 +114,7 @@ class Client:
         progress: Progress | None = None,
         interrupt: Interrupt | None = None,
         reading: Reading | None = None,
+        spare: Callable[[], None] | None = None,
     ) -> Report:
         """Upscale a video, a folder of pictures or, for "-", standard input by 2, 3 or 4; give the report of the job.
 
@@ -97,9 +122,11 @@ class Client:
         and all else that the container holds; a name without an ending is a folder of PNG, "-" is standard output. It
         appears under its name when it is whole. A long film, and one that several engines share, is made in segments
         (``segmentation``); what is finished of it is kept when the job ends early, and ``job`` says where and whether
-        to go on. ``interrupt`` asks such a job to end in order. Raises a :class:`ClientError`.
+        to go on. ``interrupt`` asks such a job to end in order. ``spare`` is called, from any thread, when the film
+        leaves an engine without work, so that another thread may begin with the next where :attr:`shared` says so.
+        Raises a :class:`ClientError`.
         """
-        from flashvsr_client import fleet, pipeline  # they bring PyAV along, which sessions do without
+        from flashvsr_client import pipeline  # it brings PyAV along, which sessions do without
 
         order = pipeline.Order(
             scale=scale,
@@ -111,9 +138,17 @@ class Client:
             progress=progress or Silent(),
             interrupt=interrupt or Interrupt(),
             reading=reading or Reading(),
+            spare=spare or (lambda: None),
         )
-        engines = fleet.fleet_of(self._endpoints, self._local)
-        return pipeline.upscale_file(engines, Path(source), Path(target), order)
+        return pipeline.upscale_file(self._engines(), Path(source), Path(target), order)
+
+    @property
+    def shared(self) -> bool:
+        """Whether files that are made at the same time, each in a thread, take turns at the engines, first come first.
+
+        So it is on a cluster and on several devices of this machine; servers say themselves what they have room for.
+        """
+        return self._engines().shared
 
     def open_session(
         self,
@@ -138,6 +173,8 @@ class Client:
         Raises :class:`UsageError`, :class:`InputError`, :class:`ServerUnreachableError`, :class:`ServerBusyError`,
         :class:`ServerError`, :class:`EngineUnavailableError`.
         """
+        if not self._endpoints:
+            raise UsageError("a cluster takes whole files: open sessions on a server, or locally")
         spec = StreamSpec(width, height, scale, fps, seed, depth=depth)
         stream = ReplayingStream(
             lambda first: open_first(self._endpoints, replace(spec, first_frame=first)),
@@ -154,53 +191,19 @@ class Client:
         return [health for _, healths in ping_all(self._endpoints) for health in healths]
 
     def close(self) -> None:
-        """Disconnect. Sessions that are still open are lost."""
+        """Disconnect. Sessions that are still open are lost, and engines on a cluster or in processes end."""
+        if self._fleet is not None:
+            self._fleet.close()
         for endpoint in self._endpoints:
             endpoint.close()
 
-    def __enter__(self) -> Self:
-        return self
+    def _engines(self) -> Fleet:
+        with self._making:
+            if self._fleet is None:
+                from flashvsr_client.fleet import fleet_of
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
-
-class Session:
-    """One stream of frames, over as many of the engine's sessions as it takes. Made by :meth:`Client.open_session`.
-
-    A context manager. :meth:`close` may be called from any thread, everything else belongs to one.
-    """
-
-    def __init__(self, stream: ReplayingStream, spec: StreamSpec) -> None:
-        self._stream = stream
-        self._spec = spec
-
-    @property
-    def info(self) -> StreamInfo:
-        """Sizes of the output and the engine's schedule."""
-        return self._stream.info
-
-    @property
-    def notes(self) -> Sequence[str]:
-        """The sessions that were lost and replaced, a line each."""
-        return self._stream.notes
-
-    def upscale(self, frames: Iterable[Frame]) -> Generator[Frame, None, None]:
-        """Give an upscaled frame, RGB [s*h, s*w, 3], for each of ``frames``, RGB [h, w, 3], in order.
-
-        ``frames`` is iterated in a thread of its own, some chunks ahead of the output. A session takes one stream:
-        call this once. Raises :class:`InputError` for a frame of another size, and what :meth:`Stream.receive` does.
-        """
-        info = self._stream.info
-        counts = sizes(info.first_chunk, info.chunk, info.max_chunk_frames)
-        chunks = chunked(frames, self._spec.width, self._spec.height, counts, self._spec.depth)
-        return self._stream.exchange(chunks)
-
-    def close(self) -> None:
-        """Free the session here and at the engine."""
-        self._stream.close()
+                self._fleet = fleet_of(self._endpoints, self._local)
+            return self._fleet
 
     def __enter__(self) -> Self:
         return self
@@ -209,23 +212,3 @@ class Session:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
-
-
-def _endpoints(
-    server: str | Sequence[str], timeout: Timeout | None, retry: RetryPolicy | None, access: Access | None
-) -> tuple[Endpoint, ...]:
-    from flashvsr_client.transport.server import GrpcTransport
-
-    addresses = [part.strip() for part in server.split(",")] if isinstance(server, str) else list(server)
-    if not addresses or len(set(addresses)) < len(addresses):
-        raise UsageError(f"server {server!r}: give each address once")
-    reached = access or Access.read(os.environ)
-    return tuple(
-        Endpoint(address, GrpcTransport(address, timeout=timeout, retry=retry, access=reached)) for address in addresses
-    )
-
-
-def _wrapped(transport: Transport | Sequence[Transport]) -> tuple[Endpoint, ...]:
-    if not isinstance(transport, Sequence):
-        return (Endpoint("engine", transport),)
-    return tuple(Endpoint(f"engine {place}", one) for place, one in enumerate(transport, 1))

@@ -11,7 +11,6 @@ import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
@@ -20,9 +19,9 @@ from typing import Final
 
 from flashvsr_client import jobfolder
 from flashvsr_client.config import RetryPolicy
-from flashvsr_client.dispatch import Running, choose
+from flashvsr_client.dispatch import Running, all_at_work, choose
 from flashvsr_client.errors import ClientError, ServerBusyError, ServerError, ServerUnreachableError, SessionLostError
-from flashvsr_client.executors import Worker
+from flashvsr_client.executors import FleetLostError, Worker
 from flashvsr_client.segment_run import SegmentResult, Stopped, Work
 from flashvsr_client.segments import Segment
 
@@ -43,12 +42,15 @@ class Made:
 class Crew:
     """See the module's docstring. Used once, by one thread: ``for made in crew.run(...)``."""
 
-    def __init__(self, workers: Sequence[Worker], work: Work, folder: Path, retry: RetryPolicy) -> None:
-        """``folder``: of the job."""
+    def __init__(
+        self, workers: Sequence[Worker], work: Work, folder: Path, retry: RetryPolicy, spare: Callable[[], None]
+    ) -> None:
+        """``folder``: of the job. ``spare`` is called, from any thread, when a worker finds that it is not needed."""
         self._workers = workers
         self._work = work
         self._folder = folder
         self._retry = retry
+        self._spare = spare
         self._changed = Condition()
         self._waiting: deque[Segment] = deque()
         self._running: dict[int, tuple[Running, Event]] = {}
@@ -111,6 +113,8 @@ class Crew:
                 try:
                     pace = self._attempt(number, segment, advance) or pace
                     failures = 0
+                except FleetLostError:
+                    raise
                 except _PASSING as error:
                     failures += 1
                     if not self._failed(number, segment, error, failures):
@@ -123,11 +127,13 @@ class Crew:
         with self._changed:
             while not (self._leaving or self._asked.is_set() or self._error is not None):
                 running = [one for one, _ in self._running.values()]
+                if all_at_work(self._waiting, running):  # a second try at one of them is worth less than another film
+                    self._spare()
                 segment = choose(self._waiting, running, pace, time.monotonic())
                 if segment is not None:
                     if self._waiting:
                         self._waiting.popleft()
-                    self._running[number] = (Running(segment, number, time.monotonic()), Event())
+                    self._running[number] = (Running(segment, number, None), Event())
                     return segment
                 self._changed.wait(_LOOK_AGAIN)
             return None
@@ -144,11 +150,17 @@ class Crew:
                 stop.set()
 
         try:
-            with suppress(Stopped):
+            with self._workers[number].engine(stop):
+                running.since = time.monotonic()
                 result = self._workers[number].run(self._work, segment, folder, stop, note)
-                if self._hand_over(Made(result, folder), number):
-                    return result.seconds / (segment.stop - segment.first)
+            if self._hand_over(Made(result, folder), number):
+                return result.seconds / (segment.stop - segment.first)
             return None
+        except Stopped as error:
+            if stop.is_set() or self._asked.is_set():
+                return None
+            name = self._workers[number].name
+            raise SessionLostError(f"{name} gave segment {segment.index} up, though nobody asked it to") from error
         finally:
             with self._changed:
                 del self._running[number]

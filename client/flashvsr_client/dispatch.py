@@ -16,7 +16,8 @@ class Running:
 
     segment: Segment
     worker: int
-    since: float
+    since: float | None
+    """When it got an engine; None: it waits for one."""
     frames: int = 0
     """Done so far, of those that the segment keeps."""
 
@@ -25,8 +26,10 @@ class Running:
 
         A try that has been silent for longer than a whole segment typically takes may never end.
         """
-        elapsed = now - self.since
         kept = self.segment.stop - self.segment.first
+        if self.since is None:
+            return typical * kept  # another one would have to wait as well
+        elapsed = now - self.since
         if self.frames:
             return elapsed / self.frames * (kept - self.frames)
         whole = typical * kept
@@ -49,6 +52,11 @@ def choose(waiting: Sequence[Segment], running: Sequence[Running], pace: float |
         tries[one.segment.index] = tries.get(one.segment.index, 0) + 1
     slow = [one for one in running if tries[one.segment.index] == 1 and _worth(one, pace, now)]
     return max(slow, key=lambda one: one.left(now, pace)).segment if slow else None
+
+
+def all_at_work(waiting: Sequence[Segment], running: Sequence[Running]) -> bool:
+    """Whether each segment that is not finished has an engine: what other engines there are, this job does not need."""
+    return not waiting and all(one.since is not None for one in running)
 
 
 def _worth(one: Running, pace: float, now: float) -> bool:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from threading import Lock
 
-from flashvsr_client.errors import ServerBusyError, ServerUnreachableError
+from flashvsr_client.config import Access, RetryPolicy, Timeout
+from flashvsr_client.errors import ServerBusyError, ServerUnreachableError, UsageError
 from flashvsr_client.transport.base import Health, Stream, StreamSpec, Transport
 
 
@@ -54,3 +56,28 @@ def ping_all(endpoints: Sequence[Endpoint]) -> list[tuple[Endpoint, Sequence[Hea
     if missing is not None and not any(healths for _, healths in answers):
         raise missing
     return answers
+
+
+def endpoints_at(
+    server: str | Sequence[str], timeout: Timeout | None, retry: RetryPolicy | None, access: Access | None
+) -> tuple[Endpoint, ...]:
+    """Give one for each address of a server, of which commas may stand between several.
+
+    ``access``, by default, is what the environment says. Raises :class:`UsageError` for an address that is none.
+    """
+    from flashvsr_client.transport.server import GrpcTransport
+
+    addresses = [part.strip() for part in server.split(",")] if isinstance(server, str) else list(server)
+    if not addresses or len(set(addresses)) < len(addresses):
+        raise UsageError(f"server {server!r}: give each address once")
+    reached = access or Access.read(os.environ)
+    return tuple(
+        Endpoint(address, GrpcTransport(address, timeout=timeout, retry=retry, access=reached)) for address in addresses
+    )
+
+
+def wrapped(transport: Transport | Sequence[Transport]) -> tuple[Endpoint, ...]:
+    """Give one for each transport, with a name for people."""
+    if not isinstance(transport, Sequence):
+        return (Endpoint("engine", transport),)
+    return tuple(Endpoint(f"engine {place}", one) for place, one in enumerate(transport, 1))

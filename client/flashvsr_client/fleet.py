@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import asdict
+from itertools import count
+from threading import Lock
 from typing import Any, Protocol
 
 from flashvsr_client.config import LocalOptions
 from flashvsr_client.endpoints import Endpoint, open_first, ping_all
 from flashvsr_client.errors import UsageError
-from flashvsr_client.executors import StreamWorker, Worker
+from flashvsr_client.executors import SharedWorker, StreamWorker, Worker
 from flashvsr_client.local_workers import processes
+from flashvsr_client.media.probe import VideoInfo
+from flashvsr_client.pool import Pool
 from flashvsr_client.transport.base import Stream, StreamSpec
 
 
@@ -26,8 +30,12 @@ class Fleet(Protocol):
     def streams(self) -> bool:
         """Whether :meth:`open` gives streams, for films that are not cut."""
 
-    def hired(self) -> AbstractContextManager[tuple[Sequence[Worker], str]]:
-        """Give a worker for each engine, and the model that all of them have, for the time of a block.
+    @property
+    def shared(self) -> bool:
+        """Whether films that are made at the same time take turns at its engines, an earlier one first."""
+
+    def hired(self, info: VideoInfo) -> AbstractContextManager[tuple[Sequence[Worker], str]]:
+        """Give a worker for each engine, and the model that all of them have, for a film and the time of a block.
 
         Raises :class:`ServerUnreachableError` where none answers, :class:`UsageError` where the models differ,
         :class:`EngineUnavailableError`.
@@ -36,11 +44,15 @@ class Fleet(Protocol):
     def open(self, spec: StreamSpec) -> Stream:
         """Open one stream, at the first endpoint that has room. Raises as :meth:`Transport.open` does."""
 
+    def close(self) -> None:
+        """End what was started for more than one film. Does nothing the second time."""
+
 
 class EndpointFleet:
     """A :class:`Fleet` of engines that are reached by transports."""
 
     streams = True
+    shared = False
 
     def __init__(self, endpoints: Sequence[Endpoint], engine_options: Mapping[str, Any] | None = None) -> None:
         assert endpoints
@@ -48,7 +60,7 @@ class EndpointFleet:
         self.engine_options = engine_options or {}
 
     @contextmanager
-    def hired(self) -> Iterator[tuple[Sequence[Worker], str]]:
+    def hired(self, info: VideoInfo) -> Iterator[tuple[Sequence[Worker], str]]:
         """See :class:`Fleet`. An endpoint that does not answer gets one worker, for when it comes back."""
         workers: list[Worker] = []
         models: dict[str, str] = {}
@@ -62,26 +74,49 @@ class EndpointFleet:
         """See :class:`Fleet`."""
         return open_first(self._endpoints, spec)
 
+    def close(self) -> None:
+        """See :class:`Fleet`. The endpoints are their owner's to close."""
+
 
 class ProcessFleet:
-    """A :class:`Fleet` of engine processes on this machine; they live as long as the job."""
+    """A :class:`Fleet` of engine processes on this machine: started for the first film, warm for the next."""
 
     streams = False
+    shared = True
 
     def __init__(self, options: LocalOptions, devices: Sequence[str]) -> None:
         self._options = options
         self._devices = devices
+        self._starting = Lock()
+        self._running = ExitStack()
+        self._started: tuple[Pool[Worker], str] | None = None
+        self._films = count()
         self.engine_options = engine_options(options)
 
     @contextmanager
-    def hired(self) -> Iterator[tuple[Sequence[Worker], str]]:
+    def hired(self, info: VideoInfo) -> Iterator[tuple[Sequence[Worker], str]]:
         """See :class:`Fleet`."""
-        with processes(self._options, self._devices) as workers:
-            yield workers, one_model({worker.model(): worker.name for worker in workers})
+        with self._starting:
+            self._started = pool, model = self._started or self._start()
+            film = next(self._films)
+        yield [SharedWorker(pool, film) for _ in pool.engines], model
 
     def open(self, spec: StreamSpec) -> Stream:
         """Never called: every film is a job here."""
         raise UsageError(f"a stream of {spec.width}x{spec.height} frames: processes take whole files")
+
+    def close(self) -> None:
+        """See :class:`Fleet`."""
+        with self._starting:
+            self._running.close()
+            self._started = None
+
+    def _start(self) -> tuple[Pool[Worker], str]:
+        with ExitStack() as stack:
+            workers = stack.enter_context(processes(self._options, self._devices))
+            model = one_model({worker.model(): worker.name for worker in workers})
+            self._running = stack.pop_all()
+        return Pool[Worker](workers), model
 
 
 def engine_options(options: LocalOptions) -> dict[str, Any]:

@@ -6,62 +6,24 @@ output is the one that an uninterrupted job would have given.
 
 from __future__ import annotations
 
-import json
 import shlex
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from threading import Event, Lock
-from typing import Any
 
 from flashvsr_client import jobfolder, seams
-from flashvsr_client.config import JobOptions, Segmentation
+from flashvsr_client.config import JobOptions
 from flashvsr_client.crew import Crew, Made
-from flashvsr_client.errors import ClientError, JobInterruptedError, OutputError, UsageError
+from flashvsr_client.errors import ClientError, JobInterruptedError
 from flashvsr_client.executors import Worker
-from flashvsr_client.journal import NAME, Identity, Journal, load
+from flashvsr_client.job_start import Film, opened, standing
+from flashvsr_client.journal import Identity, Journal
 from flashvsr_client.media.parts import Part, join
 from flashvsr_client.media.provenance import provenance
 from flashvsr_client.progress import Progress
 from flashvsr_client.report import Report
 from flashvsr_client.segment_run import Stopped, Work
-from flashvsr_client.segments import Segment
-
-
-@dataclass(frozen=True, slots=True)
-class Film:
-    """A film and how it is cut."""
-
-    frames: int
-    segments: tuple[Segment, ...]
-
-
-def identity(work: Work, segmentation: Segmentation, engine: Mapping[str, Any]) -> Identity:
-    """Say what job this is; ``engine``: options of an engine on this machine. Reads the whole input."""
-    size, sha256 = jobfolder.content(work.info.pictures or (work.info.path,))
-    encoding = {name: value for name, value in asdict(work.encoding).items() if name != "overwrite"}
-    cut = {f"segment {name}": value for name, value in asdict(segmentation).items()}
-    reading = {f"reading {name}": value for name, value in asdict(work.info.reading).items()}
-    options = {"scale": work.scale, "seed": work.seed, **cut, **encoding, **reading, **engine}
-    return Identity(size, sha256, work.model, json.loads(json.dumps(options, default=str)))
-
-
-def resumable(target: Path, options: JobOptions) -> Journal | None:
-    """Give the unfinished job that makes ``target``, if there is one.
-
-    Raises :class:`OutputError` where there is one and it is not to be resumed.
-    """
-    folder = jobfolder.folder_of(target, options.folder)
-    if not (folder / NAME).exists():
-        return None
-    journal = load(folder)
-    if not options.resume:
-        raise OutputError(
-            f"{target} has an unfinished job, {_standing(journal)}: go on with --resume, or drop it with "
-            f"`flashvsr clean {shlex.quote(str(folder))}`"
-        )
-    return journal
 
 
 def run_job(
@@ -73,8 +35,11 @@ def run_job(
     options: JobOptions,
     stop: Event,
     progress: Progress,
+    spare: Callable[[], None] = lambda: None,
 ) -> Report:
     """Make ``target``, or go on with it; ``film`` is for a new job; a job that is resumed has its own.
+
+    ``spare`` is called, from any thread, as soon as the job leaves an engine without work, once or more often.
 
     Raises any :class:`ClientError`, with the command that goes on where something is finished, and
     :class:`JobInterruptedError` once ``stop`` is set.
@@ -82,10 +47,10 @@ def run_job(
     began = time.monotonic()
     folder = jobfolder.folder_of(target, options.folder)
     with jobfolder.locked(folder):
-        journal = _opened(folder, work, target, film, who, options)
+        journal = opened(folder, work, target, film, who, options)
         job = _Job(journal, work, progress)
         try:
-            job.make(workers, options, stop)
+            job.make(workers, options, stop, spare)
             frames = join(target, work.info, job.parts(), work.encoding, job.tag())
         except Stopped as error:
             raise JobInterruptedError(f"interrupted; {job.advice()}") from error
@@ -114,16 +79,17 @@ class _Job:
         self._first_frame_seconds = 0.0
         self._notes: list[str] = []
 
-    def make(self, workers: Sequence[Worker], options: JobOptions, stop: Event) -> None:
-        """Make every segment and every seam that is missing."""
+    def make(self, workers: Sequence[Worker], options: JobOptions, stop: Event, spare: Callable[[], None]) -> None:
+        """Make every segment and every seam that is missing; ``spare``: see :func:`run_job`."""
         pending = self.journal.pending
         self._progress.start(self.journal.frames - self._resumed)
-        crew = Crew(workers, self._work, self.journal.folder, options.retry)
+        crew = Crew(workers, self._work, self.journal.folder, options.retry, spare)
         try:
             for made in crew.run(pending, stop, self._advance):
                 self._keep(made)
         finally:
             self._notes += crew.notes
+        spare()
         self._make_seams()
 
     def parts(self) -> list[tuple[Path, Part]]:
@@ -139,7 +105,7 @@ class _Job:
         """What is kept and how to go on."""
         if not self.journal.done:
             return "nothing of it was finished yet"
-        return f"{_standing(self.journal)} are kept: go on with `{shlex.join(self.journal.command)}`"
+        return f"{standing(self.journal)} are kept: go on with `{shlex.join(self.journal.command)}`"
 
     def report(self, target: Path, frames: int, seconds: float) -> Report:
         """What the finished job has to say."""
@@ -196,32 +162,6 @@ def parts_of(journal: Journal) -> list[tuple[Path, Part]]:
         if (seam := journal.seams.get(segment.index)) is not None:
             parts.append((jobfolder.seam_file(journal.folder, segment.index), seam))
     return parts
-
-
-def _opened(folder: Path, work: Work, target: Path, film: Film | None, who: Identity, options: JobOptions) -> Journal:
-    if (folder / NAME).exists():
-        journal = load(folder)
-        if differences := journal.identity.differences(who):
-            raise UsageError(
-                f"the unfinished job in {folder} is another one: it has {'; '.join(differences)}; run it with what it "
-                "was begun with, or delete its folder"
-            )
-        return jobfolder.verified(journal)
-    if film is None:
-        raise OutputError(f"the job in {folder} was finished or dropped just now: run the command again")
-    command = (*(options.command or _default_command(work, target)), *(() if options.resume else ("--resume",)))
-    journal = Journal(folder, work.info.path.resolve(), target.resolve(), who, film.frames, film.segments, command)
-    journal = jobfolder.verified(journal)
-    journal.save()
-    return journal
-
-
-def _default_command(work: Work, target: Path) -> tuple[str, ...]:
-    return ("flashvsr", "upscale", str(work.info.path), "-o", str(target), "--scale", str(work.scale))
-
-
-def _standing(journal: Journal) -> str:
-    return f"{len(journal.done)} of {len(journal.segments)} segments"
 
 
 def _advised(error: ClientError, advice: str) -> ClientError:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import signal
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import replace
 from multiprocessing.connection import Connection
 from multiprocessing.context import SpawnProcess
@@ -57,6 +57,10 @@ class ProcessWorker:
             return cast("str", self._answer(_PING, Event(), lambda _: None))
         except SessionLostError as error:
             raise EngineUnavailableError(f"the engine on {self.name} did not start: see what it printed") from error
+
+    def engine(self, stop: Event) -> AbstractContextManager[None]:
+        """See :class:`Worker`. It is its own."""
+        return nullcontext()
 
     def run(
         self, work: Work, segment: Segment, folder: Path, stop: Event, advance: Callable[[int], None]

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import time
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from threading import Event
 
 from flashvsr_client import frames
 from flashvsr_client.config import Encoding, JobOptions, Limits, Reading, Segmentation
-from flashvsr_client.errors import OutputError
+from flashvsr_client.errors import JobInterruptedError, OutputError, StreamClosedError
 from flashvsr_client.fleet import Fleet
 from flashvsr_client.flow import flowing
-from flashvsr_client.interrupt import Interrupt
-from flashvsr_client.job import Film, identity, resumable, run_job
+from flashvsr_client.interrupt import Interrupt, closing_on
+from flashvsr_client.job import run_job
+from flashvsr_client.job_start import Film, identity, resumable
 from flashvsr_client.media.codecs import depth_of
 from flashvsr_client.media.decode import decode
 from flashvsr_client.media.encode import check_film, writing
@@ -43,6 +46,9 @@ class Order:
     progress: Progress = field(default_factory=Silent)
     interrupt: Interrupt = field(default_factory=Interrupt)
     reading: Reading = field(default_factory=Reading)
+    spare: Callable[[], None] = lambda: None
+    """Called, from any thread, once or more often, when the film leaves an engine without work: the next may begin,
+    where films share the fleet. It has to return at once."""
 
 
 def upscale_file(fleet: Fleet, source: Path, target: Path, order: Order) -> Report:
@@ -54,7 +60,7 @@ def upscale_file(fleet: Fleet, source: Path, target: Path, order: Order) -> Repo
         return _at_once(fleet, info, target, order)
     made = check_film(target, info, info.width * order.scale, info.height * order.scale, order.encoding)
     unfinished = resumable(target, order.job)
-    with fleet.hired() as (workers, model):
+    with fleet.hired(info) as (workers, model):
         if unfinished is None and fleet.streams and _surely_whole(info, order.segmentation, len(workers)):
             return _continuous(fleet, info, target, order)
         depth, index = max(info.depth, depth_of(made.pixel_format)), index_of(info)
@@ -64,12 +70,14 @@ def upscale_file(fleet: Fleet, source: Path, target: Path, order: Order) -> Repo
             return _continuous(fleet, info, target, order)
         who = identity(work, order.segmentation, fleet.engine_options)
         with order.interrupt.heeding() as stop:
-            return run_job(work, target, film, who, workers, order.job, stop, order.progress)
+            return run_job(work, target, film, who, workers, order.job, stop, order.progress, order.spare)
 
 
 def _at_once(fleet: Fleet, info: VideoInfo, target: Path, order: Order) -> Report:
     if not fleet.streams:
-        raise OutputError(f"{target} cannot be made in parts by several devices: name one --device, or a video file")
+        raise OutputError(
+            f"{target} cannot be made in parts by several engines: name a video file, or one --device with --local"
+        )
     return _continuous(fleet, info, target, order)
 
 
@@ -99,6 +107,7 @@ def _continuous(fleet: Fleet, info: VideoInfo, target: Path, order: Order) -> Re
             lambda first: fleet.open(replace(spec, first_frame=first)), order.job.retry, order.segmentation
         )
         stack.callback(stream.close)
+        stack.enter_context(_ending_on(order.interrupt.asked, stream))
         if encoding.provenance:
             writer.describe(provenance(stream.info.model, order.scale, order.seed))
         order.progress.start(info.frames)
@@ -124,3 +133,15 @@ def _continuous(fleet: Fleet, info: VideoInfo, target: Path, order: Order) -> Re
         stages=stages,
         notes=tuple(stream.notes),
     )
+
+
+@contextmanager
+def _ending_on(asked: Event, stream: ReplayingStream) -> Iterator[None]:
+    """End the block at once when that is asked for: the stream is closed, and the reason named."""
+    try:
+        with closing_on(asked, stream):
+            yield
+    except StreamClosedError as error:
+        if asked.is_set():
+            raise JobInterruptedError("interrupted; no output was written") from error
+        raise

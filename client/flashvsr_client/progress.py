@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from types import TracebackType
 from typing import Final, Protocol, Self, TextIO
 
@@ -50,10 +51,11 @@ class Silent:
 
 
 class Plain(Silent):
-    """A line every ten seconds, for logs."""
+    """A line every ten seconds, for logs; with the film's name where there are several."""
 
-    def __init__(self, stream: TextIO, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, stream: TextIO, clock: Callable[[], float] = time.monotonic, name: str = "") -> None:
         self._stream = stream
+        self._name = f"{name}: " if name else ""
         self._clock = clock
         self._started = self._shown = clock()
         self._total: int | None = None
@@ -73,18 +75,20 @@ class Plain(Silent):
             rate = self._done / (now - self._started)
             of = f"/{self._total}" if self._total else ""
             left = f", {max(0, self._total - self._done) / rate:.0f} s left" if self._total else ""
-            self._stream.write(f"frame {self._done}{of}, {rate:.2f} fps{left}\n")
+            self._stream.write(f"{self._name}frame {self._done}{of}, {rate:.2f} fps{left}\n")
             self._stream.flush()
 
 
 class Json(Silent):
     """Lines of JSON for programs: `start` with the frames expected, `progress` twice a second, `end` with all frames.
 
-    `frames` is null where it is unknown; `seconds_left` too. Frames of an earlier run are not among them.
+    `frames` is null where it is unknown; `seconds_left` too. Frames of an earlier run are not among them. Where there
+    are several films, each line has the `input` that it is of.
     """
 
-    def __init__(self, stream: TextIO, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, stream: TextIO, clock: Callable[[], float] = time.monotonic, name: str = "") -> None:
         self._stream = stream
+        self._input = {"input": name} if name else {}
         self._clock = clock
         self._started = self._shown = clock()
         self._total: int | None = None
@@ -116,57 +120,27 @@ class Json(Silent):
         return round(self._done / (now - self._started), 3) if now > self._started else 0.0
 
     def _say(self, event: str, **values: object) -> None:
-        self._stream.write(json.dumps({"event": event, **values}) + "\n")
+        self._stream.write(json.dumps({"event": event, **self._input, **values}, ensure_ascii=False) + "\n")
         self._stream.flush()
 
 
-class Bar(Silent):
-    """A bar with frames, fps and time left, for terminals."""
-
-    def __init__(self, stream: TextIO) -> None:
-        from rich.console import Console
-        from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
-        from rich.progress import Progress as RichProgress
-
-        self._bar = RichProgress(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TextColumn("{task.fields[fps]:.2f} fps"),
-            TimeRemainingColumn(),
-            console=Console(file=stream),
-            transient=True,
-        )
-        self._task = self._bar.add_task("waiting for the first frames", total=None, fps=0.0)
-        self._started = time.monotonic()
-        self._done = 0
-
-    def __enter__(self) -> Self:
-        self._bar.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """See :class:`Progress`."""
-        self._bar.stop()
-
-    def start(self, total: int | None) -> None:
-        """See :class:`Progress`."""
-        self._started = time.monotonic()
-        self._bar.update(self._task, total=total)
-
-    def advance(self) -> None:
-        """See :class:`Progress`."""
-        self._done += 1
-        fps = self._done / (time.monotonic() - self._started)
-        self._bar.update(self._task, advance=1, fps=fps, description="upscaling")
+def progress_on(stream: TextIO, *, kind: str, name: str = "") -> Progress:
+    """Give a progress of a kind that needs no terminal; ``name`` of the film, where there are several."""
+    return Json(stream, name=name) if kind == "json" else Plain(stream, name=name)
 
 
-def progress_on(stream: TextIO, *, quiet: bool, kind: str = "auto") -> Progress:
-    """Choose one of ``KINDS``: "auto" is nothing when ``quiet``, a bar on a terminal, else plain lines."""
-    if kind == "json":
-        return Json(stream)
-    if quiet:
-        return Silent()
-    return Bar(stream) if kind == "bar" or (kind == "auto" and stream.isatty()) else Plain(stream)
+@contextmanager
+def display_on(stream: TextIO, *, quiet: bool, kind: str = "auto") -> Iterator[Callable[[str], Progress]]:
+    """Give what makes the progress of each film from its name, for films one after another or at the same time.
+
+    ``kind`` is one of ``KINDS``: "auto" is nothing when ``quiet``, bars on a terminal, else plain lines.
+    """
+    if quiet and kind != "json":
+        yield lambda _: Silent()
+    elif kind == "bar" or (kind == "auto" and stream.isatty()):
+        from flashvsr_client.progress_bars import Bars
+
+        with Bars(stream) as bars:
+            yield bars.bar
+    else:
+        yield lambda name: progress_on(stream, kind=kind, name=name)

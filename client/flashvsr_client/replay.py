@@ -70,7 +70,7 @@ class ReplayingStream:
                         history.forget(session_start(output.given, self._warm_up))
                 yield from output.rest()
                 return
-            except SessionLostError as error:
+            except (ServerBusyError, SessionLostError) as error:  # busy: for a chunk, again and again
                 failures += 1
                 self._note(output.given, error)
                 start = session_start(output.given, self._warm_up)

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from threading import Event, Thread
+from threading import Event
 from typing import Final
 
 from flashvsr_client.config import Encoding, Limits
@@ -20,6 +20,7 @@ from flashvsr_client.errors import InputError, ServerError, StreamClosedError
 from flashvsr_client.exchange import PlainStream
 from flashvsr_client.flow import flowing
 from flashvsr_client.frames import span
+from flashvsr_client.interrupt import closing_on
 from flashvsr_client.media.decode import Moment, TimedFrame
 from flashvsr_client.media.film import Film
 from flashvsr_client.media.index import FrameIndex
@@ -31,7 +32,6 @@ from flashvsr_client.transport.base import Stream, StreamInfo, StreamSpec
 BODY: Final = f"body{SUFFIX}"
 HEAD: Final = "head.npy"
 TAIL: Final = "tail.npy"
-_WATCH_SECONDS: Final = 0.2
 Open = Callable[[StreamSpec], Stream]
 
 
@@ -102,7 +102,7 @@ def run_segment(
     try:
         _check(stream.info, work)
         with (
-            _closing_on(stop, stream),
+            closing_on(stop, stream),
             _sink(work, segment, folder) as sink,
             _upscaled(stream, work, segment) as upscaled,
         ):
@@ -122,24 +122,6 @@ def run_segment(
         raise InputError(f"{work.info.path} ended in segment {segment.index}: it was changed while the job ran")
     seconds = time.monotonic() - began
     return SegmentResult(segment.index, body, tuple(sink.head), tuple(sink.tail), stream.info.model, seconds, first)
-
-
-@contextmanager
-def _closing_on(stop: Event, stream: Stream) -> Iterator[None]:
-    """Close the stream soon after ``stop`` is set, so that nobody waits for an engine that answers no more."""
-    ended = Event()
-
-    def watch() -> None:
-        while not ended.is_set():
-            if stop.wait(_WATCH_SECONDS):
-                stream.close()
-                return
-
-    Thread(target=watch, name="flashvsr-stop", daemon=True).start()
-    try:
-        yield
-    finally:
-        ended.set()
 
 
 def _check(info: StreamInfo, work: Work) -> None:

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
+from typing import Final
 
 import click
 
@@ -30,6 +31,24 @@ class Finding:
         return f"{'ok' if self.ok else 'missing':<8} {self.subject:<18} {self.detail}"
 
 
+_CLIENT: Final = ("needed", "pip install ./proto ./client")
+_LOCAL: Final = ("for --local and the server", "pip install ./engine")
+_SERVER: Final = ("for the server", "pip install ./proto ./engine ./handler")
+_PACKAGES: Final = (
+    ("flashvsr-client", *_CLIENT),
+    ("flashvsr-proto", *_CLIENT),
+    ("av", *_CLIENT),
+    ("grpcio", *_CLIENT),
+    ("flashvsr-engine", *_LOCAL),
+    ("torch", *_LOCAL),
+    ("ray", "for --ray", "pip install './client[ray]'"),
+    ("flashvsr-handler", *_SERVER),
+    ("torchserve", *_SERVER),
+    ("gradio", "for the page of `flashvsr ui`", "pip install './client[ui]'"),
+)
+"""A package, what it is for, and what brings it in a version that fits."""
+
+
 @click.command()
 @click.option("--server", metavar="HOST:PORT", default=DEFAULT_SERVER, show_default=True)
 def doctor(*, server: str) -> int:
@@ -49,20 +68,11 @@ def doctor(*, server: str) -> int:
 def packages() -> Iterator[Finding]:
     """Versions of Python, of our packages and of what they stand on; the engine's side is optional."""
     yield Finding(True, "python", f"{platform.python_version()} on {platform.platform()}")
-    for name, role in (
-        ("flashvsr-client", "needed"),
-        ("flashvsr-proto", "needed"),
-        ("av", "needed"),
-        ("grpcio", "needed"),
-        ("flashvsr-engine", "for --local and the server"),
-        ("torch", "for --local and the server"),
-        ("flashvsr-handler", "for the server"),
-        ("torchserve", "for the server"),
-    ):
+    for name, role, wanted in _PACKAGES:
         try:
             yield Finding(True, name, version(name))
         except PackageNotFoundError:
-            yield Finding(False, name, f"not installed here ({role}): pip install {name}")
+            yield Finding(False, name, f"not installed here ({role}): {wanted} in the repository's folder")
 
 
 def encoders() -> Finding:

@@ -12,8 +12,10 @@ import sys
 import click
 
 from flashvsr_client import __version__
+from flashvsr_client.cli.compare import compare
 from flashvsr_client.cli.doctor import doctor
 from flashvsr_client.cli.jobs import clean, jobs, recover
+from flashvsr_client.cli.ui import ui
 from flashvsr_client.cli.upscale import upscale
 from flashvsr_client.errors import EXIT_INTERRUPTED, EXIT_OK, ClientError
 
@@ -25,7 +27,7 @@ def flashvsr() -> None:
 
 
 flashvsr.add_command(upscale)
-for command in (jobs, recover, clean, doctor):
+for command in (ui, jobs, recover, clean, compare, doctor):
     flashvsr.add_command(command)
 
 

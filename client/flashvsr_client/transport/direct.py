@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from flashvsr_client.transport.rpc import Call
 
 CONNECT_SECONDS: Final = 2.0
-"""A port that a firewall swallows is given up after this, once for each address."""
+"""A port that a firewall swallows is given up after this, for a while."""
 
 
 @dataclass(slots=True)

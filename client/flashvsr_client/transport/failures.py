@@ -9,6 +9,8 @@ from flashvsr_proto.v1 import stream_pb2 as pb
 
 from flashvsr_client.errors import ClientError, ServerBusyError, ServerError, ServerUnreachableError, SessionLostError
 
+PUSHBACK: Final = "grpc-retry-pushback-ms"
+MOST_PUSHBACK_MS: Final = 60_000
 _RESTART: Final = "; its worker restarts by itself: run the job again"
 
 
@@ -22,6 +24,10 @@ class AttemptError(Exception):
         """Seconds to wait at least before the same request may be sent again."""
 
 
+class ThrottledError(AttemptError):
+    """A proxy asks to come again later; nothing of the request was done."""
+
+
 def of_status(failure: grpc.RpcError, server: str, *, in_session: bool) -> AttemptError:
     """Read the status of a call that ended badly. ``in_session``: a session was open, so its loss is the news."""
     code = failure.code() if isinstance(failure, grpc.Call) else grpc.StatusCode.UNKNOWN
@@ -29,6 +35,8 @@ def of_status(failure: grpc.RpcError, server: str, *, in_session: bool) -> Attem
     if "Worker died" in details:  # comes as INTERNAL or as RESOURCE_EXHAUSTED: read the text before the code
         lost = f"the worker of the server at {server} died or gave no answer in time{_RESTART}"
         return AttemptError(SessionLostError(lost) if in_session else ServerError(lost))
+    if code is grpc.StatusCode.RESOURCE_EXHAUSTED and (pause := _pushback(failure)) is not None:
+        return ThrottledError(_busy(server, details), pause)
     if "Model not found" in details:
         return AttemptError(ServerError(f"the server at {server} serves no FlashVSR model: is this a flashvsr-serve?"))
     if "no worker" in details:
@@ -76,12 +84,24 @@ def unreachable(server: str) -> ServerUnreachableError:
     )
 
 
+def _busy(server: str, details: str) -> ServerBusyError:
+    return ServerBusyError(f"the server at {server} is busy: {details}; try again in a while")
+
+
+def _pushback(failure: grpc.RpcError) -> float | None:
+    """Seconds after which to come again, where that is said as gRPC's own retries have it."""
+    metadata = failure.trailing_metadata() if isinstance(failure, grpc.Call) else None
+    told: dict[str, str | bytes] = dict(metadata or ())
+    value = told.get(PUSHBACK)
+    return min(int(value), MOST_PUSHBACK_MS) / 1000 if isinstance(value, str) and value.isdecimal() else None
+
+
 def _final(code: grpc.StatusCode, details: str, server: str, *, in_session: bool) -> ClientError:
     if code is grpc.StatusCode.DEADLINE_EXCEEDED:
         text = f"the server at {server} gave no answer in time: it is overloaded or hangs; see its log"
         return SessionLostError(text) if in_session else ServerUnreachableError(text)
     if code is grpc.StatusCode.RESOURCE_EXHAUSTED:
-        return ServerBusyError(f"the server at {server} is busy: {details}; try again in a while")
+        return _busy(server, details)
     remedy = {
         grpc.StatusCode.UNIMPLEMENTED: "it does not speak this protocol: is this a flashvsr-serve?",
         grpc.StatusCode.PERMISSION_DENIED: "it wants a token that this client does not send",

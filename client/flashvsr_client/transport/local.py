@@ -18,6 +18,7 @@ from flashvsr_client.transport.inprocess import InProcessStream
 
 if TYPE_CHECKING:
     from flashvsr_engine import FlashVSREngine
+    from flashvsr_engine.knobs import Knob
     from flashvsr_engine.session import Session
 
 
@@ -105,6 +106,25 @@ def devices_of(asked: str) -> list[str]:
     return found
 
 
+def knobs() -> Sequence[Knob]:
+    """What `LocalOptions` may be, choice by choice: the engine's own table, for faces that show it.
+
+    Raises :class:`EngineUnavailableError` where the engine is not installed.
+    """
+    with _translated():
+        from flashvsr_engine.knobs import KNOBS
+
+        return KNOBS
+
+
+def check(options: LocalOptions) -> None:
+    """Raise :class:`UsageError` for an option that no engine takes. Loads nothing; a device is not looked for."""
+    with _translated():
+        from flashvsr_engine import engine_config
+
+        engine_config(**asdict(options))
+
+
 class _NumpySession:
     """The engine's session as numpy sees it: arrays in, arrays out."""
 
@@ -141,7 +161,8 @@ def _translated() -> Iterator[None]:
         from flashvsr_engine.errors import ConfigError, EngineError, FrameError
     except ImportError as error:
         raise EngineUnavailableError(
-            f"the engine is not installed here ({error}): pip install 'flashvsr-client[local]', or use --server"
+            f"the engine is not installed here ({error}): pip install ./engine in the repository's "
+            "folder, or use --server"
         ) from error
     try:
         yield

@@ -23,11 +23,14 @@ from flashvsr_client.errors import ServerError, SessionLostError, StreamClosedEr
 from flashvsr_client.transport.failures import AttemptError, of_error, of_status
 
 # Messages are bounded by the server, which checks sizes at open; gRPC's own limit of 4 MiB is below one frame.
-# Straight to the server: a proxy for web pages is of no use to a stream of video.
+# Straight to the server: a proxy for web pages is of no use to a stream of video. A server that restarts is back within
+# half a minute: gRPC's own patience between attempts to connect grows to two.
 OPTIONS: Final = [
     ("grpc.max_send_message_length", -1),
     ("grpc.max_receive_message_length", -1),
     ("grpc.enable_http_proxy", 0),
+    ("grpc.initial_reconnect_backoff_ms", 500),
+    ("grpc.max_reconnect_backoff_ms", 2000),
 ]
 
 ROUTE: Final = "flashvsr-session"

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
+from math import inf
 from threading import Lock
 from typing import Final
 
@@ -14,7 +16,7 @@ from flashvsr_client.config import DEFAULT_SERVER, Access, RetryPolicy, Timeout
 from flashvsr_client.errors import ClientError, ServerBusyError, ServerError, UsageError
 from flashvsr_client.transport.base import Health, StreamInfo, StreamSpec
 from flashvsr_client.transport.direct import Direct, reachable
-from flashvsr_client.transport.failures import AttemptError
+from flashvsr_client.transport.failures import AttemptError, ThrottledError
 from flashvsr_client.transport.rpc import Rpc
 from flashvsr_client.transport.rpc_stream import RpcStream
 
@@ -23,6 +25,9 @@ FIRST_MODEL: Final = "flashvsr0"
 
 _NAMES: Final = 10
 """So many times an open may look for a node that has room: with one of two nodes full, one in a thousand finds none."""
+
+_ASK_AGAIN_S: Final = 60.0
+"""After a direct plane could not be reached."""
 
 
 class GrpcTransport:
@@ -39,7 +44,8 @@ class GrpcTransport:
         """Connect at the first call. Raises :class:`UsageError` for an address that is none."""
         self._access = access or Access()
         self._rpc = Rpc(_checked_address(server), self._access)
-        self._channels: dict[int, grpc.Channel | None] = {}
+        self._channels: dict[int, grpc.Channel] = {}
+        self._unreachable: dict[int, float] = {}
         self._channels_lock = Lock()
         self._timeout = timeout or Timeout()
         self._retry = retry or RetryPolicy()
@@ -65,8 +71,7 @@ class GrpcTransport:
         """See :class:`Transport`."""
         with self._channels_lock:
             for channel in self._channels.values():
-                if channel is not None:
-                    channel.close()
+                channel.close()
             self._channels.clear()
         self._rpc.close()
 
@@ -108,15 +113,19 @@ class GrpcTransport:
         if not self._access.direct or not 0 < port < 65536:
             return None
         with self._channels_lock:
-            if port not in self._channels:
+            if port not in self._channels and self._may_ask(port):
                 host = self._rpc.server.rpartition(":")[0]
                 channel = self._rpc.channel_to(f"{host}:{port}")
-                self._channels[port] = channel
-                if not reachable(channel):  # a proxy, a firewall: asked once
+                if reachable(channel):
+                    self._channels[port] = channel
+                else:  # a proxy, a firewall; or a machine that was too busy just then
                     channel.close()
-                    self._channels[port] = None
-            found = self._channels[port]
+                    self._unreachable[port] = time.monotonic()
+            found = self._channels.get(port)
         return None if found is None else Direct(rpc, found)
+
+    def _may_ask(self, port: int) -> bool:
+        return time.monotonic() - self._unreachable.get(port, -inf) > _ASK_AGAIN_S
 
     def _pong(self, rpc: Rpc, model: str) -> pb.Pong:
         response = self._ask(rpc, model, pb.StreamRequest(ping=pb.Ping()), self._timeout.connect)
@@ -126,10 +135,15 @@ class GrpcTransport:
 
     def _ask(self, rpc: Rpc, model: str, request: pb.StreamRequest, seconds: float) -> pb.StreamResponse:
         request.protocol_version = wire.PROTOCOL_VERSION
-        try:
-            return rpc.ask(model, request, seconds)
-        except AttemptError as failure:
-            raise failure.error from failure
+        attempt = 1
+        while True:
+            try:
+                return rpc.ask(model, request, seconds)
+            except AttemptError as failure:
+                if not isinstance(failure, ThrottledError) or attempt >= self._retry.attempts:
+                    raise failure.error from failure
+                time.sleep(max(failure.retry_after or 0.0, self._retry.delay(attempt)))
+            attempt += 1
 
 
 def _open_message(spec: StreamSpec) -> pb.Open:

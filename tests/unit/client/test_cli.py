@@ -2,15 +2,18 @@ from __future__ import annotations
 
 import io
 import os
+import re
 import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 
 import pytest
 from flashvsr_client import Client, ClientError, JobOptions, RetryPolicy, ServerBusyError, SessionLostError, errors
 from flashvsr_client.cli import doctor as doctor_module
+from flashvsr_client.cli import place_options
 from flashvsr_client.cli import upscale as upscale_module
 from flashvsr_client.cli.main import run
 from flashvsr_client.progress import Plain
@@ -23,13 +26,13 @@ MakeClip = Callable[..., Path]
 def transport(monkeypatch: pytest.MonkeyPatch) -> MockTransport:
     """The command talks to this in place of a server."""
     mock = MockTransport()
-    monkeypatch.setattr(upscale_module, "Client", lambda server, **_: Client(transport=mock))
+    monkeypatch.setattr(place_options, "Client", lambda server, **_: Client(transport=mock))
     return mock
 
 
 def failing(monkeypatch: pytest.MonkeyPatch, error: ClientError) -> None:
     mock = MockTransport(error=error, error_after=30)
-    monkeypatch.setattr(upscale_module, "Client", lambda server, **_: Client(transport=mock))
+    monkeypatch.setattr(place_options, "Client", lambda server, **_: Client(transport=mock))
 
 
 def test_a_job_says_what_it_did_on_stderr(
@@ -105,7 +108,7 @@ def test_every_error_has_a_code_of_its_own_and_the_docstring_lists_it() -> None:
 JOB = """
 import sys, threading
 from flashvsr_client import Client
-from flashvsr_client.cli import upscale as module
+from flashvsr_client.cli import place_options as module
 from flashvsr_client.cli.main import main
 from flashvsr_client.testing import MockTransport, _MockSession
 push = _MockSession.push
@@ -183,6 +186,22 @@ def test_doctor_fails_when_no_engine_can_be_reached(
     assert run(["doctor", "--server", "127.0.0.1:1"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert all(line.startswith(("ok ", "missing ")) for line in lines)
+
+
+def test_doctor_names_what_brings_a_missing_package(monkeypatch: pytest.MonkeyPatch) -> None:
+    def absent(name: str) -> str:
+        raise PackageNotFoundError(name)
+
+    monkeypatch.setattr(doctor_module, "version", absent)
+    told = {finding.subject: finding.detail for finding in doctor_module.packages() if not finding.ok}
+    assert len(told) == 10
+    assert told["gradio"] == (
+        "not installed here (for the page of `flashvsr ui`): pip install './client[ui]' in the repository's folder"
+    )
+    for detail in told.values():
+        rooms = re.findall(r"\./(\w+)", detail)
+        assert rooms
+        assert all((Path(__file__).parents[3] / room / "pyproject.toml").exists() for room in rooms)
 
 
 def test_doctor_says_what_a_server_answers() -> None:

@@ -15,7 +15,7 @@ import av
 import pytest
 from flashvsr_client import Client, InputError, JobInterruptedError, UsageError, batch
 from flashvsr_client.batch import Item, Outcome
-from flashvsr_client.cli import upscale as upscale_module
+from flashvsr_client.cli import place_options
 from flashvsr_client.cli.main import run
 from flashvsr_client.testing import MockTransport
 
@@ -23,7 +23,7 @@ MakeClip = Callable[..., Path]
 JOB = """
 import sys
 from flashvsr_client import Client
-from flashvsr_client.cli import upscale as module
+from flashvsr_client.cli import place_options as module
 from flashvsr_client.cli.main import main
 from flashvsr_client.testing import MockTransport
 class Slow(MockTransport):
@@ -181,7 +181,7 @@ def test_many_inputs(
     make_clip: MakeClip, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """One that fails does not keep the others from being made; the code is the first failure's."""
-    monkeypatch.setattr(upscale_module, "Client", lambda server, **_: Client(transport=MockTransport()))
+    monkeypatch.setattr(place_options, "Client", lambda server, **_: Client(transport=MockTransport()))
     videos = tmp_path / "videos"
     videos.mkdir()
     for name in ("clip10.mp4", "clip2.mp4"):

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from fractions import Fraction
 from itertools import accumulate
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -26,7 +27,10 @@ from flashvsr_client import (
     SessionLostError,
     UsageError,
 )
+from flashvsr_client.executors import StreamWorker
 from flashvsr_client.progress import Silent
+from flashvsr_client.segment_run import SegmentResult, Stopped, Work
+from flashvsr_client.segments import Segment
 from flashvsr_client.testing import Fault, MockTransport
 from flashvsr_client.transport.base import Health
 
@@ -169,6 +173,27 @@ def test_a_slow_endpoint_loses_its_segment(make_clip: MakeClip, tmp_path: Path) 
     )
     assert any("engine 2 was slow, engine 1 made it" in note for note in report.notes)
     assert np.abs(means(tmp_path / "out.mp4") - means(source)).max() < 2
+
+
+def test_a_worker_that_gives_up_unasked_costs_a_try(
+    make_clip: MakeClip, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = make_clip(frames=100)
+    whole = upscaled(source, tmp_path / "whole.mp4")
+    run, given_up = StreamWorker.run, list[Segment]()
+
+    def once(self: StreamWorker, work: Work, segment: Segment, *others: Any) -> SegmentResult:
+        if not given_up:
+            given_up.append(segment)
+            raise Stopped
+        return run(self, work, segment, *others)
+
+    monkeypatch.setattr(StreamWorker, "run", once)
+    report = Client(transport=MockTransport()).upscale_file(
+        source, tmp_path / "out.mp4", 2, segmentation=CUT, job=job()
+    )
+    assert (tmp_path / "out.mp4").read_bytes() == whole
+    assert any("though nobody asked it to" in note for note in report.notes)
 
 
 @pytest.mark.parametrize("after", [1, 60, 100, 199])

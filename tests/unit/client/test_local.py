@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import fields
 from types import SimpleNamespace
 
 import numpy as np
@@ -104,8 +105,27 @@ def test_an_error_of_a_chunk_is_translated_too(engine: FakeEngine, monkeypatch: 
 
 def test_without_the_engine_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "flashvsr_engine.errors", None)
-    with Client.local() as client, pytest.raises(EngineUnavailableError, match=r"flashvsr-client\[local\]"):
+    with Client.local() as client, pytest.raises(EngineUnavailableError, match=r"pip install \./engine"):
         client.ping()
+
+
+def test_faces_see_the_engines_own_table() -> None:
+    known = {knob.name for knob in local.knobs()}
+    assert {"model_dir", "scale", "seed"} < known
+    assert {field.name for field in fields(LocalOptions)} - {"weights"} < known
+
+
+def test_options_are_checked_without_an_engine_being_loaded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(local, "_load", lambda options: pytest.fail("it was loaded"))
+    local.check(LocalOptions(tile_size=64, tile_overlap=32, device="cuda:7"))
+    with pytest.raises(UsageError, match="kv_ratio is 9; allowed: 1 to 3"):
+        local.check(LocalOptions(kv_ratio=9))
+
+
+def test_without_the_engine_its_table_is_missed_in_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "flashvsr_engine.errors", None)
+    with pytest.raises(EngineUnavailableError, match=r"pip install \./engine"):
+        local.knobs()
 
 
 def test_doctor_says_which_attention_there_is_and_why_not_another(engine: FakeEngine) -> None:

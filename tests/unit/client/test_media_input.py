@@ -311,7 +311,7 @@ def test_a_long_film_takes_no_more_memory_than_a_short_one(tmp_path: Path) -> No
         source = encoded(tmp_path / f"{count}.mp4", numbered(count, 320, 176), options={"preset": "ultrafast"})
         command = [sys.executable, "-c", code, str(source), str(tmp_path / f"{count}out.mp4")]
         peaks.append(int(subprocess.run(command, capture_output=True, text=True, check=True).stdout))
-    assert peaks[1] < 1.15 * peaks[0], peaks
+    assert peaks[1] < peaks[0] + 80_000, "kB; the frames that it makes are 811,000"
 
 
 def test_ranges_stop_reading_where_they_end(films: dict[str, Path]) -> None:

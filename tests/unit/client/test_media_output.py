@@ -317,7 +317,7 @@ def test_a_comparison_has_the_input_left_and_the_result_right(tmp_path: Path, na
 
 
 def flashvsr(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
-    monkeypatch.setattr("flashvsr_client.client._endpoints", lambda *_: (Endpoint("mock", MockTransport()),))
+    monkeypatch.setattr("flashvsr_client.client.endpoints_at", lambda *_: (Endpoint("mock", MockTransport()),))
     return run(["upscale", *arguments])
 
 
@@ -354,7 +354,7 @@ PIPED = (
     "from flashvsr_client.testing import MockTransport\n"
     "from flashvsr_client.cli.main import main\n"
     "from flashvsr_client.endpoints import Endpoint\n"
-    "client._endpoints = lambda *_: (Endpoint('mock', MockTransport()),)\n"
+    "client.endpoints_at = lambda *_: (Endpoint('mock', MockTransport()),)\n"
     "main(sys.argv[1:])\n"
 )
 

@@ -12,7 +12,7 @@ from flashvsr_client.testing import Fault, MockTransport
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-QUICK = RetryPolicy(attempts=3, first_delay=0.001, max_delay=0.001)
+QUICK = RetryPolicy(attempts=5, first_delay=0.001, max_delay=0.001)
 
 
 def film(count: int) -> Iterator[Frame]:
