@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import torch
+from flashvsr_engine import EngineConfig, FlashVSREngine
 from flashvsr_engine.model import (
     DiT,
     DiTSizes,
@@ -38,6 +39,19 @@ def network(full: bool, device: torch.device, seed: int, version: ProjectorVersi
         prompt = torch.randn(1, PROMPT_TOKENS, DIT.text)
     manifest = Manifest(version=version, name="published sizes, random")
     return Network(projector, dit, tcdecoder, vae, prompt, manifest, version)
+
+
+def on_paper(config: EngineConfig, device: torch.device, dtype: torch.dtype) -> FlashVSREngine:
+    """Give an engine without values, as it would be on that device, which need not be here: it can only plan."""
+    made, place = network(config.mode == "full", torch.device("meta"), 0), torch.device("meta")
+    for part in made.parts():
+        part.to(device=place, dtype=dtype)
+    made.projector.prepare()
+    if made.tcdecoder is not None:
+        made.tcdecoder.to(memory_format=torch.channels_last).prepare()
+    if made.vae is not None:
+        made.vae.prepare()
+    return FlashVSREngine(config, made, device, dtype)
 
 
 def _fill(part: nn.Module) -> None:

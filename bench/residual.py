@@ -19,6 +19,7 @@ from train.truths import enlarge, film_cases, shrink
 
 BOUNDS = ((9.0, 9.0), (0.12, 0.25), (0.2, 0.4))
 FRAMES = 21
+SCALE = 4
 
 
 def main() -> None:
@@ -30,13 +31,13 @@ def main() -> None:
     engine = FlashVSREngine.load(EngineConfig(weights=options.weights, color_fix="none"))
     print("| film |" + "".join(f" {floor:g}, {share:g} |" for floor, share in BOUNDS))
     print("| --- |" + " ---: |" * len(BOUNDS))
-    for case in film_cases(options.clips, FRAMES):
-        given = shrink(case.truth)
-        bicubic = compare(enlarge(given), case.truth).psnr
+    for case in film_cases(options.clips, FRAMES, SCALE):
+        given = shrink(case.truth, SCALE)
+        bicubic = compare(enlarge(given, SCALE), case.truth).psnr
         cells = []
         for floor, share in BOUNDS:
             with mock.patch.multiple(residual, FLOOR=floor, SHARE=share):
-                cells.append(f" {compare(upscale(engine, given), case.truth).psnr - bicubic:.3f} |")
+                cells.append(f" {compare(upscale(engine, given, SCALE), case.truth).psnr - bicubic:.3f} |")
         print(f"| {case.name} |" + "".join(cells), flush=True)
 
 

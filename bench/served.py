@@ -7,6 +7,7 @@ from typing import cast
 from flashvsr_engine import EngineConfig, FlashVSREngine
 from flashvsr_engine.devices import resolve_device
 from flashvsr_engine.memory import free_bytes
+from flashvsr_handler import on_device
 from flashvsr_handler.model import SHARE_OF_FREE, LoadedModel
 from flashvsr_handler.protocols import Engine
 from flashvsr_handler.settings import Settings
@@ -20,4 +21,4 @@ def load(settings: Settings, gpu: int | None) -> LoadedModel:
     budget = settings.state_bytes_budget or int(free_bytes(device) * SHARE_OF_FREE)
     network = published.network(full=False, device=device, seed=0)
     engine = FlashVSREngine.of(EngineConfig(device=str(device)), network)
-    return LoadedModel(cast("Engine", engine), str(device), budget)
+    return LoadedModel(cast("Engine", engine), str(device), budget, source_of=on_device.source_on(str(device)))

@@ -21,7 +21,7 @@ from flashvsr_engine import EngineConfig, FlashVSREngine
 from flashvsr_engine.plan import Plan
 from flashvsr_handler.model import SHARE_OF_FREE
 
-from bench.published import network
+from bench.published import on_paper
 
 PAGE: Final = Path(__file__).parents[1] / "docs" / "operations.md"
 GIB: Final = 1 << 30
@@ -36,15 +36,9 @@ KV_RATIOS: Final = (3.0, 1.0)
 
 def planner(kv_ratio: float, device: str = "cuda") -> FlashVSREngine:
     """Give an engine without values, as it would be on that device in bf16: it can only plan."""
-    made, place, dtype = network(False, torch.device("meta"), 0), torch.device("meta"), torch.bfloat16
-    for part in made.parts():
-        part.to(device=place, dtype=dtype)
-    made.projector.prepare()
-    assert made.tcdecoder is not None
-    made.tcdecoder.to(memory_format=torch.channels_last).prepare()
     config = EngineConfig(device=device, precision="bf16", memory_limit=None, cuda_graphs=False)
     config = replace(config, attention=replace(config.attention, kv_ratio=kv_ratio))
-    return FlashVSREngine(config, made, torch.device(device), dtype)
+    return on_paper(config, torch.device(device), torch.bfloat16)
 
 
 def sessions(plan: Plan, card_gib: int) -> int:

@@ -30,9 +30,8 @@ def test_objectives(objectives: tuple[float, float], met: bool) -> None:
     assert Objectives(*objectives).met(viewing()) is met
 
 
-def test_a_failed_session_never_counts(capsys: pytest.CaptureFixture[str]) -> None:
-    assert row([viewing(), viewing("gone")], 10.0, Objectives(99, 99)) == 1
-    told = capsys.readouterr().out
-    assert "| 2 | 1 | 2.00 / 2.00 |" in told
-    assert "| 5.8 | 2.9 | 1 of 2 |" in told
-    assert "gone" in told
+def test_a_failed_session_never_counts() -> None:
+    told, good = row([viewing(), viewing("gone")], 10.0, Objectives(99, 99))
+    assert good == 1
+    assert told.startswith("| 2 | 1 | 2.00 / 2.00 |")
+    assert told.endswith("| 5.8 | 2.9 | 1 of 2 |")
