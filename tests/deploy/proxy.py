@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -24,11 +25,20 @@ def free_port() -> int:
 
 
 @contextmanager
-def proxy(folder: Path, nodes: Sequence[str], listen: str = "listen.conf") -> Iterator[str]:
-    """Run nginx in front of the nodes, HOST:PORT each; give its address."""
+def proxy(
+    folder: Path, nodes: Sequence[str], listen: str = "listen.conf", rate: tuple[int, int] | None = None
+) -> Iterator[str]:
+    """Run nginx in front of the nodes, HOST:PORT each; give its address.
+
+    ``rate``: requests a second and burst of one address, other than those of the file.
+    """
     port = free_port()
     (folder / "temp").mkdir()
-    shutil.copy(FILES / "nginx.conf", folder)
+    text = (FILES / "nginx.conf").read_text()
+    if rate is not None:
+        text, changed = re.subn(r"rate=\d+r/s|burst=\d+", lambda found: _limited(found[0], *rate), text)
+        assert changed == 2
+    (folder / "nginx.conf").write_text(text)
     pattern = next(line for line in (FILES / "nodes.conf").read_text().splitlines() if line.startswith("server "))
     _, _, *options = pattern.split()
     (folder / "nodes.conf").write_text("".join(f"server {node} {' '.join(options)}\n" for node in nodes))
@@ -44,6 +54,10 @@ def proxy(folder: Path, nodes: Sequence[str], listen: str = "listen.conf") -> It
         finally:
             process.terminate()
             process.wait(10)
+
+
+def _limited(text: str, rate: int, burst: int) -> str:
+    return f"rate={rate}r/s" if text.startswith("rate") else f"burst={burst}"
 
 
 def _listens(port: int) -> bool:

@@ -1,4 +1,4 @@
-"""A real Prometheus scrapes a real server, and answers every query of the dashboard and every alert."""
+"""A real Prometheus scrapes a real server, and answers every query of the dashboard and every alert; spans are sent."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import subprocess
 import urllib.parse
 import urllib.request
 from collections.abc import Iterator
+from importlib import util
 from typing import Any
 
 import pytest
@@ -17,13 +18,23 @@ from flashvsr_handler.metrics import Kind, Metric
 from flashvsr_proto import wire
 from flashvsr_proto.v1 import stream_pb2 as pb
 
+from tests.deploy.collector import Collector, collecting
 from tests.deploy.proxy import ROOT, free_port
 from tests.e2e.serving import Caller, Server, pictures, serving, wait_until
 from tests.faults.lab import environment
 
+
+def _has(package: str) -> bool:
+    try:
+        return util.find_spec(package) is not None
+    except ModuleNotFoundError:
+        return False
+
+
 PROMETHEUS, PROMTOOL = shutil.which("prometheus"), shutil.which("promtool")
 FILES = ROOT / "deploy" / "prometheus"
 DASHBOARD = json.loads((ROOT / "deploy" / "grafana" / "flashvsr.json").read_text())
+TRACING = all(map(_has, ("opentelemetry.sdk", "opentelemetry.proto", "opentelemetry.exporter.otlp.proto.grpc")))
 NEEDS_GPU = "flashvsr_gpu_"
 pytestmark = [
     pytest.mark.e2e,
@@ -33,10 +44,22 @@ pytestmark = [
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+def collector() -> Iterator[Collector | None]:
+    """Who takes spans, where the packages for that are."""
+    if not TRACING:
+        yield None
+        return
+    with collecting() as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory, collector: Collector | None) -> Iterator[Server]:
+    traced = {} if collector is None else {"OTEL_EXPORTER_OTLP_ENDPOINT": f"http://{collector.address}"}
+    traced |= {"OTEL_SERVICE_NAME": "upscaler", "OTEL_BSP_SCHEDULE_DELAY": "200"}
     with (
         (tmp_path_factory.mktemp("server") / "stderr").open("w+") as errors,
-        serving(errors, "--max-sessions", "1", environment=environment()) as started,
+        serving(errors, "--max-sessions", "1", environment=environment() | traced) as started,
     ):
         yield started
 
@@ -136,3 +159,23 @@ def test_no_alert_fires_on_a_server_that_is_well(prometheus: Prometheus) -> None
     rules = [rule for group in prometheus.ask("rules")["groups"] for rule in group["rules"]]
     assert {rule["health"] for rule in rules} == {"ok"}
     assert [rule["name"] for rule in rules if rule["state"] == "firing" and rule["name"] != "FlashVSRRefuses"] == []
+
+
+@pytest.mark.skipif(not TRACING, reason="needs ./handler[otel]")
+def test_every_chunk_is_a_span_at_a_collector(server: Server, collector: Collector) -> None:
+    caller = Caller(server.address)
+    session = caller.open()
+    for index, count in enumerate((25, 8, 8)):
+        assert caller.frames(session, index, pictures(count))[-1].HasField("done")
+    caller.one(session_id=session, close=pb.Close())
+
+    def sent() -> list[tuple[str, Any, dict[str, Any]]]:
+        known = [(*sent, {pair.key: pair.value for pair in sent[1].attributes}) for sent in collector.spans()]
+        return [one for one in known if one[2]["flashvsr.session"].string_value == session[:8]]
+
+    assert wait_until(lambda: len(sent()) == 3, 20)
+    assert [attributes["flashvsr.frames"].int_value for _, _, attributes in sent()] == [21, 8, 8]
+    for service, span, attributes in sent():
+        assert (service, span.name) == ("upscaler", "flashvsr.chunk")
+        engine = attributes["flashvsr.engine"].double_value
+        assert 0 < engine <= (span.end_time_unix_nano - span.start_time_unix_nano) / 1e9

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -110,6 +111,27 @@ def test_only_the_inference_service_passes(nodes: list[Server], tmp_path: Path) 
         with pytest.raises(grpc.RpcError) as refused:
             models(b"", timeout=10)
         assert refused.value.code() is grpc.StatusCode.UNIMPLEMENTED
+
+
+def test_who_asks_too_often_is_told_when_to_come_again_and_the_client_does(nodes: list[Server], tmp_path: Path) -> None:
+    with proxy(tmp_path, [nodes[0].address], rate=(6, 6)) as address:
+        caller, refused = Caller(address), []
+        for _ in range(20):
+            try:
+                assert caller.one(ping=pb.Ping()).HasField("pong")
+            except grpc.RpcError as error:
+                refused.append(error)
+        assert 10 < len(refused) < 20
+        assert {error.code() for error in refused} == {grpc.StatusCode.RESOURCE_EXHAUSTED}
+        start = time.monotonic()
+        with (
+            Client(address, access=Access(direct=False)) as client,  # from here on as fast as it can
+            client.open_session(32, 24, scale=2) as session,
+        ):
+            frames = list(session.upscale(pictures(25 + 8 * 20)))
+        assert len(frames) == 25 + 8 * 20
+        assert list(session.notes) == []  # it waited; nothing was lost and begun again
+        assert time.monotonic() - start > 2  # 23 calls at 6 a second, after a burst that was used up
 
 
 def test_mutual_tls(nodes: list[Server], tmp_path: Path) -> None:

@@ -29,7 +29,8 @@ def test_the_commands(server: Server, tmp_path: Path, monkeypatch: pytest.Monkey
     commands = [words[1:] for words in lines if words and words[0] == "flashvsr"]
     assert len(commands) >= 4
     for words in commands:
-        assert run([*words, *([] if "--local" in words else ["--server", server.address])]) == 0, words
+        alone = "--local" in words or words[0] == "compare"
+        assert run([*words, *([] if alone else ["--server", server.address])]) == 0, words
     assert {path.name for path in tmp_path.iterdir()} == {"input.mp4", "output.mp4", "twice.mkv", "local.mp4"}
 
 

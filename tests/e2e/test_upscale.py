@@ -74,14 +74,15 @@ ONCE = JobOptions(retry=RetryPolicy(attempts=1))
 
 
 class Killing(Silent):
-    """Kills a process when the first frame is done."""
+    """Kills processes when the first frame is done."""
 
-    def __init__(self, process: psutil.Process) -> None:
-        self._process = process
+    def __init__(self, *processes: psutil.Process) -> None:
+        self._processes = processes
 
     def advance(self) -> None:
-        if self._process.is_running():
-            self._process.kill()
+        for process in self._processes:
+            if process.is_running():
+                process.kill()
 
 
 @pytest.fixture
@@ -100,10 +101,10 @@ def test_a_job_outlives_a_worker_and_leaves_nothing_behind_when_its_server_dies(
         assert left_in(tmp_path) == {"in.mp4", "out.mp4"}
         target.unlink()
 
-        assert wait_until(lambda: _answers(client), 60)
+        assert wait_until(lambda: _answers(client), 150)
         processes.append(mortal.worker)
         with pytest.raises(SessionLostError, match="went away in mid-clip"):
-            client.upscale_file(source, target, 2, progress=Killing(mortal.java), job=ONCE)
+            client.upscale_file(source, target, 2, progress=Killing(mortal.java, mortal.worker), job=ONCE)
         assert left_in(tmp_path) == {"in.mp4"}
     assert wait_until(lambda: not alive(processes), 60)
 

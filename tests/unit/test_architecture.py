@@ -63,6 +63,29 @@ def test_the_local_engine_is_imported_lazily() -> None:
         assert not [node for node in eager if (node.module or "").startswith(package)]
 
 
+def test_faces_of_other_programs_stand_on_the_client_alone() -> None:
+    """They may name a type of the engine for the type checker, and import nothing of it."""
+    files = sorted((ROOT / "integrations").rglob("*.py"))
+    assert files
+    for path in files:
+        tree = ast.parse(path.read_text())
+        checked = {
+            id(inner)
+            for node in ast.walk(tree)
+            if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
+            for inner in ast.walk(node)
+        }
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Import):
+                packages = [name.name.split(".")[0] for name in node.names]
+            elif isinstance(node, ast.ImportFrom) and node.level == 0:  # the program chooses what the folder is called
+                packages = [(node.module or "").split(".")[0]]
+            else:
+                continue
+            ours = {package for package in packages if package.startswith("flashvsr_")} - {"flashvsr_client"}
+            assert not ours or id(node) in checked, f"{path}:{node.lineno} imports {ours}"
+
+
 def test_rooms_are_no_packages() -> None:
     """`proto/__init__.py` would shadow another package of that name."""
     assert not [room for room in ALLOWED if (ROOT / room / "__init__.py").exists()]

