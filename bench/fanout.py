@@ -23,13 +23,13 @@ from bench.engine import commit
 WIDTH, HEIGHT = 96, 64
 
 
-def write_film(path: Path, frames: int) -> None:
+def write_film(path: Path, frames: int, width: int = WIDTH, height: int = HEIGHT) -> None:
     """A film of noise that moves."""
-    still = np.random.default_rng(0).integers(0, 256, (HEIGHT, WIDTH + frames, 3), dtype=np.uint8)
+    still = np.random.default_rng(0).integers(0, 256, (height, width + frames, 3), dtype=np.uint8)
     with av.open(str(path), "w") as output:
-        stream = output.add_stream("libx264", rate=25, options={"crf": "20"}, width=WIDTH, height=HEIGHT)
+        stream = output.add_stream("libx264", rate=25, options={"crf": "20"}, width=width, height=height)
         for place in range(frames):
-            picture = np.ascontiguousarray(still[:, place : place + WIDTH])
+            picture = np.ascontiguousarray(still[:, place : place + width])
             output.mux(stream.encode(av.VideoFrame.from_ndarray(picture)))
         output.mux(stream.encode(None))
 
