@@ -21,6 +21,7 @@ from flashvsr_client.media.output import MUXERS, STREAMS, muxer_of
 from flashvsr_client.media.pictures import is_tone_mapped, output_colors
 from flashvsr_client.media.probe import VideoInfo
 from flashvsr_client.media.stdin import STANDARD
+from flashvsr_client.media.x264 import same_bytes
 
 _RAW: Final = {"yuv4mpegpipe": "wrapped_avframe", "rawvideo": "rawvideo"}
 _Y4M: Final = {
@@ -76,10 +77,9 @@ def _raw_format(width: int, height: int, depth: int) -> str:
 
 def add_video(output: OutputContainer, made: Film, info: VideoInfo) -> VideoStream:
     """Add the stream to ``output``. Raises :class:`OutputError` where the container has no place for the codec."""
+    options = same_bytes(made.codec, made.options)  # here, for it is this machine that encodes
     try:
-        stream = output.add_stream(
-            made.codec, rate=info.rate, options=made.options, width=made.width, height=made.height
-        )
+        stream = output.add_stream(made.codec, rate=info.rate, options=options, width=made.width, height=made.height)
     except ValueError as error:
         others = [suffix for suffix, muxer in MUXERS.items() if _takes(muxer, made.codec)]
         raise OutputError(
