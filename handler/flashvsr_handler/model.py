@@ -7,7 +7,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, cast
 
-import numpy as np
 import psutil  # type: ignore[import-untyped]
 import torch
 from flashvsr_engine import FlashVSREngine, engine_config
@@ -18,8 +17,9 @@ from flashvsr_handler.chunks import SourceOf, engine_itself
 from flashvsr_handler.gpu import Levels
 from flashvsr_handler.protocols import Engine
 from flashvsr_handler.settings import Settings, SettingsError
+from flashvsr_handler.size import Size
+from flashvsr_handler.warm import SMALL, warm
 
-WARM_UP_SIDE: Final = 32
 SHARE_OF_FREE: Final = 0.8
 SHARE_TO_PARK: Final = 0.25
 ENGINE_SETTINGS: Final = (
@@ -49,11 +49,17 @@ class LoadedModel:
 def load(settings: Settings, gpu_index: int | None) -> LoadedModel:
     """Load the weights; ``gpu_index`` is the device that TorchServe assigned, if any, for ``device`` "auto".
 
-    ``engine_factory`` in the settings, "module:function", is called in place of all this with the same arguments.
-    Raises the engine's ConfigError, WeightsError or DeviceError.
+    ``engine_factory`` in the settings, "module:function", gives another engine for the same arguments. Raises the
+    engine's ConfigError, WeightsError or DeviceError.
     """
-    if settings.engine_factory:
-        return _made_by(settings.engine_factory)(settings, gpu_index)
+    make = _made_by(settings.engine_factory) if settings.engine_factory else _flashvsr
+    model = make(settings, gpu_index)
+    for size in settings.warm_up_sizes:
+        warm(model.engine, Size.read(size))
+    return model
+
+
+def _flashvsr(settings: Settings, gpu_index: int | None) -> LoadedModel:
     assigned = settings.device == "auto" and gpu_index is not None and gpu_index >= 0 and torch.cuda.is_available()
     chosen = {name: getattr(settings, name) for name in ENGINE_SETTINGS}
     if assigned:
@@ -64,7 +70,7 @@ def load(settings: Settings, gpu_index: int | None) -> LoadedModel:
     if engine.device.type == "cpu":
         keep_freed_memory()
     if settings.warm_up:
-        _warm_up(engine)
+        warm(cast("Engine", engine), SMALL, chunks=0)
     budget = settings.state_bytes_budget or int(free * SHARE_OF_FREE)
     # The engine also takes and gives tensors; for arrays it gives arrays, which is all that the protocol says.
     device = str(engine.device)
@@ -90,10 +96,3 @@ def _free_bytes(device: str) -> int:
     if torch.cuda.is_available() and device != "cpu":
         return int(torch.cuda.mem_get_info(None if device == "auto" else device)[0])
     return int(psutil.virtual_memory().available)
-
-
-def _warm_up(engine: FlashVSREngine) -> None:
-    """Run one chunk on a small picture: kernels get compiled and libraries loaded before the first client waits."""
-    plan = engine.plan(WARM_UP_SIDE, WARM_UP_SIDE)
-    with engine.open(WARM_UP_SIDE, WARM_UP_SIDE) as session:
-        session.push(np.zeros((plan.first_chunk, WARM_UP_SIDE, WARM_UP_SIDE, 3), np.uint8))

@@ -7,6 +7,8 @@ from dataclasses import dataclass, fields
 from math import isfinite
 from typing import Final
 
+from flashvsr_handler.size import WRITTEN, WRITTEN_AS
+
 PREFIX: Final = "FLASHVSR_"
 MIB: Final = 1 << 20
 DAY_S: Final = 86_400
@@ -52,6 +54,8 @@ class Settings:
     seed: int = 0
     warm_up: bool = True
     """Run the engine once, on a small picture, before the model says that it is ready."""
+    warm_up_sizes: tuple[str, ...] = ()
+    """Inputs for which it runs three chunks each before that, as "480x270x4": kernels are compiled for a size."""
     max_sessions: int = 8
     state_bytes_budget: int = 0
     """Bytes that the weights, all sessions' states and one chunk's work may take; 0 = 80 % of what is free at start."""
@@ -113,6 +117,10 @@ class Settings:
         _require(self.worker_log_level in LEVELS, "worker_log_level", self.worker_log_level, ", ".join(LEVELS))
         allowed = MIB <= self.max_message_bytes <= 2047 * MIB
         _require(allowed, "max_message_bytes", self.max_message_bytes, f"{MIB} to {2047 * MIB}")
+        for size in self.warm_up_sizes:
+            _require(
+                WRITTEN.fullmatch(size) is not None, "warm_up_sizes", size, f"{WRITTEN_AS}, with commas between several"
+            )
         _require(bool(self.models), "models", self.models, "one name or more")
 
     @classmethod

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from math import inf
+from random import random
 from threading import Lock
 from typing import Final
 
@@ -59,7 +60,7 @@ class GrpcTransport:
         busy: ServerBusyError | None = None
         for _ in range(_NAMES):
             rpc = self._rpc.renamed()
-            for health in sorted(self._ping(rpc), key=lambda health: (health.sessions, health.state_bytes)):
+            for health in sorted(self._ping(rpc), key=_load):
                 try:
                     return self._open_on(rpc, health, spec)
                 except ServerBusyError as error:
@@ -162,6 +163,11 @@ def _open_message(spec: StreamSpec) -> pb.Open:
 def _sound(info: StreamInfo, spec: StreamSpec) -> bool:
     size = (info.width, info.height) == (spec.width * spec.scale, spec.height * spec.scale)
     return size and min(info.first_chunk, info.chunk, info.max_chunk_frames) > 0
+
+
+def _load(health: Health) -> tuple[int, int, float]:
+    """What an engine has to do; in any order where that is equal, for all who open at one time see the same."""
+    return health.sessions, health.state_bytes, random()
 
 
 def _health(name: str, pong: pb.Pong) -> Health:

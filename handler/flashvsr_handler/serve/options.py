@@ -91,6 +91,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--tls-cert", metavar="PEM", help="certificate chain of gRPC; HTTP then stays on the loopback interface")
     add("--tls-key", metavar="PEM", help="its key")
     add("--check", action="store_true", help="ask a server with these options whether it answers, and stop")
+    add("--warm-up", dest="warm_up_sizes", metavar="SIZES", help="inputs to be ready for, as 480x270x4,640x360x2")
     add("--max-sessions", type=int, help="open at one time, for each model")
     add("--idle-timeout", type=float, dest="idle_timeout_s", metavar="SECONDS", help="silent sessions are closed after")
     add("--park-after", type=float, dest="park_after_s", metavar="SECONDS", help="silent sessions go to host memory")

@@ -264,6 +264,18 @@ def test_the_least_loaded_engine_is_chosen_and_a_full_one_passed_over() -> None:
         serve.stop()
 
 
+def test_those_who_open_at_one_time_are_spread_over_engines_of_equal_load() -> None:
+    """All of them see the loads of before any of them is there, as the fake's loads, which do not change."""
+    serve = FakeServe(models=("flashvsr0", "flashvsr1"))
+    try:
+        with client_of(serve) as client:
+            for _ in range(40):
+                client.open_session(16, 16, retry=ONCE).close()
+        assert set(serve.opened_on) == {"flashvsr0", "flashvsr1"}
+    finally:
+        serve.stop()
+
+
 def test_a_stream_may_begin_in_mid_film_where_the_server_can(serve: FakeServe) -> None:
     spec = StreamSpec(16, 16, 2, first_frame=24)
     transport = GrpcTransport(serve.address)

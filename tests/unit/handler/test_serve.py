@@ -83,6 +83,12 @@ def test_the_command_line_wins_over_the_environment() -> None:
     assert options.host == LOOPBACK
 
 
+def test_sizes_to_be_ready_for_are_listed() -> None:
+    assert parse(["--warm-up", "480x270x4, 64x48"], {}).settings.warm_up_sizes == ("480x270x4", "64x48")
+    with pytest.raises(ServeError, match="warm_up_sizes is '64'"):
+        parse(["--warm-up", "64"], {})
+
+
 def test_every_knob_of_the_engine_is_an_option() -> None:
     words = "--tiled-dit --tile-size 128 --tile-overlap 16 --no-tiled-vae --memory-limit 8GiB --kv-ratio 1 --mode full"
     settings = parse(words.split(), {"FLASHVSR_TILED_VAE": "true", "FLASHVSR_UNLOAD_DIT": "true"}).settings

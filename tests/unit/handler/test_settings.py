@@ -48,6 +48,11 @@ def test_the_environment_says_what_the_communitys_tool_says() -> None:
         ({"warm_up": "perhaps"}, "warm_up is 'perhaps'; allowed: true or false"),
         ({"max_message_bytes": 1}, "max_message_bytes is 1; allowed: 1048576 to"),
         ({"state_bytes_budget": -1}, "state_bytes_budget is -1"),
+        (
+            {"warm_up_sizes": ["480x270x4", "480"]},
+            "warm_up_sizes is '480'; allowed: WIDTHxHEIGHT or WIDTHxHEIGHTxSCALE",
+        ),
+        ({"warm_up_sizes": "480x270x5"}, "warm_up_sizes is '480x270x5'"),
         ({"models": []}, "models is"),
     ],
 )
