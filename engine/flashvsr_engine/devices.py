@@ -5,7 +5,7 @@ from __future__ import annotations
 import ctypes
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 
 import torch
 
@@ -40,6 +40,17 @@ def resolve_device(name: str) -> torch.device:
 def all_devices() -> list[str]:
     """Every CUDA device of this machine, or the CPU where there is none."""
     return [f"cuda:{index}" for index in range(torch.cuda.device_count())] or ["cpu"]
+
+
+@contextmanager
+def current(device: torch.device) -> Iterator[None]:
+    """Make it this thread's device within the block.
+
+    torch goes to the device of its tensors by itself; kernels of Triton start on the thread's, which is the first one
+    until something else is said, whatever device their tensors are on.
+    """
+    with torch.cuda.device(device) if device.type == "cuda" else nullcontext():
+        yield
 
 
 def resolve_dtype(precision: Precision, device: torch.device) -> torch.dtype:

@@ -12,7 +12,7 @@ import torch
 from flashvsr_engine import checkpoint, schedule
 from flashvsr_engine.checkpoint import Snapshot
 from flashvsr_engine.config import EngineConfig, require, require_seed
-from flashvsr_engine.devices import decoder_dtype, resolve_device, resolve_dtype
+from flashvsr_engine.devices import current, decoder_dtype, resolve_device, resolve_dtype
 from flashvsr_engine.frames import OUTPUTS, Frames, Output
 from flashvsr_engine.geometry import Geometry
 from flashvsr_engine.graphs import GraphPool
@@ -72,7 +72,8 @@ class FlashVSREngine:
             network.tcdecoder.to(memory_format=torch.channels_last).prepare()
         if network.vae is not None and device.type == "cuda" and dtype is not torch.float32:
             network.vae.prepare()
-        return cls(config, replace(network, prompt=network.prompt.to(place)), device, dtype)
+        with current(device):
+            return cls(config, replace(network, prompt=network.prompt.to(place)), device, dtype)
 
     @property
     def name(self) -> str:

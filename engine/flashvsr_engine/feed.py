@@ -12,6 +12,7 @@ from torch import Tensor
 
 from flashvsr_engine import schedule
 from flashvsr_engine.chunk import run_chunk
+from flashvsr_engine.devices import current
 from flashvsr_engine.errors import FrameError, OutOfMemoryError, SessionStateError
 from flashvsr_engine.frames import Frames, copied
 from flashvsr_engine.graphs import ChunkGraphs, steady
@@ -106,11 +107,15 @@ class Feed:
 
 @contextmanager
 def running(feeds: Sequence[Feed]) -> Iterator[None]:
-    """Around a chunk of some streams: an error in it leaves no usable state. OutOfMemoryError for torch's."""
+    """Around a chunk of some streams of one device: an error in it leaves no usable state.
+
+    OutOfMemoryError for torch's.
+    """
     for feed in feeds:
         feed.phase = Phase.FAILED
     try:
-        yield
+        with current(feeds[0].stream.device):
+            yield
     except torch.OutOfMemoryError as error:
         feed = feeds[0]
         raise OutOfMemoryError(

@@ -13,6 +13,7 @@ from typing import Any, Final
 
 import numpy as np
 import torch
+from flashvsr_engine.devices import current
 from flashvsr_proto import color
 from flashvsr_proto.planes import Planes
 from flashvsr_proto.v1 import stream_pb2 as pb
@@ -79,7 +80,8 @@ class DeviceSource:
         return self._underway(torch.as_tensor(self.session.finish()))
 
     def _underway(self, frames: Tensor) -> Underway:
-        made = rgb(frames) if self.matrix is None else planes(frames, self.matrix)
+        with current(frames.device):
+            made = rgb(frames) if self.matrix is None else planes(frames, self.matrix)
         if not frames.is_cuda:
             return Underway(made, lambda: None)
         done = torch.cuda.Event(blocking=True)

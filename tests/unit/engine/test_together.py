@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pytest
+import torch
 from flashvsr_engine import FlashVSREngine, SessionStateError, feed
 from flashvsr_engine.chunk import run_chunk
 from flashvsr_engine.model import LQProjector
@@ -41,6 +44,31 @@ def test_streams_that_began_at_different_times_are_what_each_is_alone(engine: Fl
         difference = np.abs(found.astype(int) - alone(engine, frames, seed))
         assert difference.max() <= 1
         assert (difference > 0).mean() < 1e-3
+
+
+def test_all_that_runs_has_its_device_as_the_current_one(
+    engine: FlashVSREngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    within, seen = list[torch.device](), set[bool]()
+    forward = LQProjector.forward
+
+    @contextmanager
+    def noted(device: torch.device) -> Iterator[None]:
+        within.append(device)
+        yield
+        within.pop()
+
+    def watched(self: LQProjector, *given: Any) -> Any:
+        seen.add(within == [engine.device])
+        return forward(self, *given)
+
+    monkeypatch.setattr(feed, "current", noted)
+    monkeypatch.setattr(LQProjector, "forward", watched)
+    sessions = [engine.open(*SIZE, seed=seed) for seed in range(2)]
+    sessions[0].push(film(0, 33))
+    engine.step_many(sessions, [film(0, 8), film(1, 41)])
+    engine.step_many(sessions, [film(0, 8), film(1, 8)])
+    assert seen == {True}
 
 
 def test_a_batch_is_run_and_states_stay_apart(engine: FlashVSREngine, monkeypatch: pytest.MonkeyPatch) -> None:
