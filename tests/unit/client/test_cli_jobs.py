@@ -113,10 +113,10 @@ def test_a_job_that_is_killed_at_any_moment_ends_as_if_it_had_not_been(
     target = tmp_path / "out.mp4"
     dice = random.Random(5)
     kills = 0
-    while kills < 12:
+    while kills < 8:
         job = started(command(source, target, "--resume", "-y", delay=0.005), 0)
         try:
-            job.communicate(timeout=dice.uniform(0.3, 3))
+            job.communicate(timeout=dice.uniform(0.3, 2.5))
         except subprocess.TimeoutExpired:
             job.kill()
             job.communicate()

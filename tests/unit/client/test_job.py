@@ -167,7 +167,7 @@ def test_endpoints_of_different_models_are_refused(make_clip: MakeClip, tmp_path
 
 def test_a_slow_endpoint_loses_its_segment(make_clip: MakeClip, tmp_path: Path) -> None:
     source = make_clip(frames=200)
-    slow = MockTransport(delay=20.0)
+    slow = MockTransport(delay=10.0)
     report = Client(transport=[MockTransport(), slow]).upscale_file(
         source, tmp_path / "out.mp4", 2, segmentation=CUT, job=job()
     )
