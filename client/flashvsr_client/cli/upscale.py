@@ -79,6 +79,8 @@ def upscale(
     if plan:
         click.echo(_plan(_one(given), reading, scale, place.engine or LocalOptions()))
         return 0
+    if benchmark and (place.devices is not None or place.cluster is not None):
+        raise click.UsageError("--benchmark times one session: leave --devices and --ray out; --device chooses a GPU")
     if output is None and not benchmark:
         raise click.UsageError("Missing option '-o' / '--output'")
     segmentation, job = segmentation_of(segment_frames, segment_overlap), job_of(resume, job_dir)

@@ -65,6 +65,8 @@ def test_quiet_says_nothing(
         (["--server", "127.0.0.1:1"], 5, "no server answers at 127.0.0.1:1: start one with `flashvsr-serve`"),
         (["--mode", "tiny"], 2, "mode: the server chooses that"),
         (["--local", "--server", "a:1"], 2, "exclude each other"),
+        (["--local", "--devices", "all", "--benchmark"], 2, "--benchmark times one session"),
+        (["--ray", "auto", "--benchmark"], 2, "--benchmark times one session"),
         (["--no-such"], 2, "No such option"),
     ],
 )
