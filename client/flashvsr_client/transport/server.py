@@ -25,8 +25,8 @@ FIRST_MODEL: Final = "flashvsr0"
 """The TorchServe model that every server has; its pong names the others, one for each device."""
 
 _NAMES: Final = 16
-"""So many times an open may look for a node that has room. A proxy's hash gives one of two nodes up to two thirds of all
-names: when that one is full or stops, one open in seven hundred finds no other."""
+"""So many times an open may look for a node that has room. A proxy's hash gives one of two nodes up to two thirds of
+all names: when that one is full or stops, one open in seven hundred finds no other."""
 
 _ASK_AGAIN_S: Final = 60.0
 """After a direct plane could not be reached."""
