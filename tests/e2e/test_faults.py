@@ -50,13 +50,13 @@ def errors(tmp_path: Path) -> Iterator[IO[str]]:
 
 def test_a_worker_that_is_killed_comes_back_and_java_that_is_killed_ends_the_server(errors: IO[str]) -> None:
     with serving(errors, *WEIGHTS) as server:
-        caller = Caller(server.address)
-        session = caller.open(64, 64)
-        message = pb.StreamRequest(protocol_version=1, session_id=session, frames=wire.encode(pictures(60, 0, 64, 64)))
+        caller, worker = Caller(server.address), server.worker  # found now, for the answer takes a second or two
+        session = caller.open(96, 96)
+        message = pb.StreamRequest(protocol_version=1, session_id=session, frames=wire.encode(pictures(120, 0, 96, 96)))
         wrapped = request(MODEL, message.SerializeToString(), stream=True)
         answers = iter(caller.stub.stream_predictions(wrapped, timeout=120))
         assert wire.parse(pb.StreamResponse, next(answers).prediction).HasField("accepted")
-        server.worker.kill()
+        worker.kill()
         with pytest.raises(grpc.RpcError, match="Worker died"):
             list(answers)
         assert wait_until(caller.answers, 150)
