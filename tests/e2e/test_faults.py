@@ -94,14 +94,14 @@ def test_sigterm_lets_a_request_finish_on_the_java_of_pypi(errors: IO[str]) -> N
         caller = Caller(server.address)
         session = caller.open(48, 48)
         answers: list[list[pb.StreamResponse]] = []
-        running = threading.Thread(target=lambda: answers.append(caller.frames(session, 0, pictures(60, 0, 48, 48))))
+        running = threading.Thread(target=lambda: answers.append(caller.frames(session, 0, pictures(120, 0, 48, 48))))
         running.start()
         reports = Path(server.worker.environ()["TMPDIR"]).parent / "reports"
         assert wait_until(lambda: any(reports.iterdir()), 60)  # until the worker works on it
         server.process.send_signal(signal.SIGTERM)
         assert server.process.wait(60) == Exit.STOPPED
         running.join()
-        assert len(output(answers[0])) == 53
+        assert len(output(answers[0])) == 109
         assert not alive(processes)
 
 
