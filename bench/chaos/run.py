@@ -132,7 +132,7 @@ def _round(scene: _Scene, faults: list[Fault], outcome: Outcome, log: TextIO, sp
 def _inject(fault: Fault, scene: _Scene) -> None:
     try:
         fault.inject(scene.rng)
-    except (grpc.RpcError, OSError) as error:  # the server was away when a stranger came: that is the fault's own loss
+    except (grpc.RpcError, OSError, strangers.TurnedAwayError) as error:  # the server was away when a stranger came
         scene.tally.count(**{f"stranger met {type(error).__name__}": 1})
     except AssertionError as error:
         scene.tally.violated(f"{fault.name}: {error}")

@@ -42,6 +42,10 @@ with Client(sys.argv[1], access=Access(direct=sys.argv[2] == "direct")) as clien
 """
 
 
+class TurnedAwayError(Exception):
+    """The server was full or about to stop when a stranger came, as another fault at the same time has it."""
+
+
 class Stranger(Caller):
     """A caller with a connection of its own."""
 
@@ -83,7 +87,7 @@ def vanishes(address: str, rng: random.Random) -> None:
 def half_closes(address: str, rng: random.Random) -> None:
     """Send chunks into a direct stream, say that no more follow, neither flush nor close."""
     with stranger(address) as caller, _direct(address, caller) as stub:
-        session = caller.open(WIDTH, HEIGHT, SCALE)
+        session = _opened(caller)
         chunks = [_frames(session, index, count) for index, count in enumerate((25, rng.randint(1, 32)))]
         list(stub.upscale(iter(chunks), timeout=ANSWER_S))
 
@@ -91,7 +95,7 @@ def half_closes(address: str, rng: random.Random) -> None:
 def sends_rubbish(address: str, rng: random.Random) -> None:
     """Send spoilt chunks on both planes, some for a session that lives, and leave it."""
     with stranger(address) as caller, _direct(address, caller) as stub:
-        session = caller.open(WIDTH, HEIGHT, SCALE)
+        session = _opened(caller)
         for _ in range(10):
             spoilt = bytearray(_frames(session, 0, 9))
             for _ in range(rng.randint(1, 4)):
@@ -105,7 +109,7 @@ def reads_slowly(address: str, rng: random.Random) -> None:
     """Ask for many megabytes and read none of them for a while."""
     width, height = 160, 120
     with stranger(address) as caller, _direct(address, caller) as stub:
-        session = caller.open(width, height, 4)
+        session = _opened(caller, width, height, 4)
         chunks = [_frames(session, index, 25, width, height) for index in range(3)]
         if rng.random() < 0.5:
             answers = stub.upscale(iter(chunks), timeout=60)
@@ -144,8 +148,18 @@ def breaks_the_device(address: str, rng: random.Random) -> None:
 
 def _send_marked(address: str, mark: int) -> None:
     with stranger(address) as caller:
-        session = caller.open(WIDTH, HEIGHT, SCALE)
+        session = _opened(caller)
         caller.frames(session, 0, np.full((25, HEIGHT, WIDTH, 3), mark, np.uint8))
+
+
+def _opened(caller: Stranger, width: int = WIDTH, height: int = HEIGHT, scale: int = SCALE) -> str:
+    """Open a session and give its id. Raises :class:`TurnedAwayError`."""
+    answer = caller.one(ANSWER_S, open=pb.Open(width=width, height=height, scale=scale))
+    if answer.error.code in (pb.ERROR_CODE_BUSY, pb.ERROR_CODE_DRAINING):
+        assert answer.error.retry_after_ms > 0, answer
+        raise TurnedAwayError(answer.error.message)
+    assert answer.HasField("opened"), answer
+    return answer.session_id
 
 
 @contextmanager
