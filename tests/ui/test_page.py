@@ -65,18 +65,18 @@ def message(page: Page, text: str) -> None:
 
 def test_a_video_is_upscaled_compared_played_and_downloaded(local_ui: Ui, visit: Open, tmp_path: Path) -> None:
     page = visit(local_ui)
-    upload(page, clip(tmp_path / "small.mp4", 40))
+    upload(page, clip(tmp_path / "small.mp4", 160))
     assert "64 \N{MULTIPLICATION SIGN} 48" in page.inner_text("#facts")
     page.click("#scale label:has(input[value='2'])")
     page.click("#start")
-    page.wait_for_selector("#progress :text-matches('Frame [0-9]+ of 40 . [0-9.]+ fps . [0-9.]+ s left')")
+    page.wait_for_selector("#progress :text-matches('Frame [0-9]+ of 160 . [0-9.]+ fps . [0-9.]+ s left')")
     state(page, "done")
-    message(page, "40 frames of 128")
+    message(page, "160 frames of 128")
 
     images = page.locator("#compare img")
     before, after = (images.nth(index).get_attribute("src") or "" for index in (0, 1))
-    assert before.endswith("/21-before.jpg")
-    assert after.endswith("/21-after.jpg")
+    assert before.endswith("/81-before.jpg")
+    assert after.endswith("/81-after.jpg")
     page.locator("#frame input[type=range]").fill("3")
     page.wait_for_selector("#compare img[src$='/3-before.jpg']")
     assert images.nth(0).evaluate("image => image.decode().then(() => image.naturalWidth)") == 128
@@ -84,14 +84,14 @@ def test_a_video_is_upscaled_compared_played_and_downloaded(local_ui: Ui, visit:
     for part in ("#video-before", "#video-out"):
         playable = f"document.querySelector('{part} video')?.readyState >= 1"
         page.wait_for_function(playable)
-        assert page.locator(f"{part} video").evaluate("video => video.duration") == pytest.approx(1.6, abs=0.05)
+        assert page.locator(f"{part} video").evaluate("video => video.duration") == pytest.approx(6.4, abs=0.05)
 
     with page.expect_download() as download:
         page.click("#download")
     assert download.value.suggested_filename == "small_2x.mp4"
     with av.open(str(download.value.path())) as made:
         frames = list(made.decode(video=0))
-    assert (len(frames), frames[0].width, frames[0].height) == (40, 128, 96)
+    assert (len(frames), frames[0].width, frames[0].height) == (160, 128, 96)
 
 
 def test_a_broken_file_is_named_and_another_one_may_follow(local_ui: Ui, visit: Open, tmp_path: Path) -> None:
