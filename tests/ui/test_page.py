@@ -138,7 +138,7 @@ def test_wrong_options_are_the_clients_sentences(local_ui: Ui, visit: Open, tmp_
 
 def test_the_next_one_waits_its_turn_and_cancelling_gives_it(local_ui: Ui, visit: Open, tmp_path: Path) -> None:
     first, second = visit(local_ui), visit(local_ui)
-    upload(first, clip(tmp_path / "long.mp4", 400))
+    upload(first, clip(tmp_path / "long.mp4", 900))
     first.click("#scale label:has(input[value='2'])")
     first.click("#start")
     state(first, "running")
@@ -154,7 +154,7 @@ def test_the_next_one_waits_its_turn_and_cancelling_gives_it(local_ui: Ui, visit
 
 def test_a_page_that_is_closed_in_mid_job_leaves_nothing(local_ui: Ui, visit: Open, tmp_path: Path) -> None:
     page, other = visit(local_ui), visit(local_ui)
-    upload(page, clip(tmp_path / "long.mp4", 400))
+    upload(page, clip(tmp_path / "long.mp4", 900))
     page.click("#scale label:has(input[value='2'])")
     page.click("#start")
     state(page, "running")
@@ -246,7 +246,7 @@ def test_names_are_asked_for_and_the_process_ends_in_order_in_mid_job(browser: B
         page.locator("input").nth(0).fill("anna")
         page.locator("input").nth(1).fill("secret words")
         page.click("button:has-text('Login')")
-        upload(page, clip(tmp_path / "long.mp4", 400))
+        upload(page, clip(tmp_path / "long.mp4", 900))
         page.click("#scale label:has(input[value='2'])")
         page.click("#start")
         state(page, "running")
