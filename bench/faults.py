@@ -36,13 +36,19 @@ def main() -> int:
         report, code = options.report, 0
         if report is None:
             report = Path(folder) / "report.xml"
-            pytest = [sys.executable, "-m", "pytest", "tests/faults", "-m", "faults", "-o", "junit_family=xunit1"]
+            pytest = [sys.executable, "-m", "pytest", *files(), "-m", "faults", "-o", "junit_family=xunit1"]
             code = subprocess.run([*pytest, f"--junitxml={report}"], check=False).returncode
         section = "\n".join([f"{TITLE}\n", f"{TEXT}Commit {commit()}.\n", *table(report)]) + "\n"
     print(section)
     if options.write and code == 0:
         RESULTS.write_text(replaced(RESULTS.read_text(), section))
     return code
+
+
+def files() -> list[str]:
+    """Those of the tests, Ray's last: a process was seen to end without a word a minute after its cluster's head."""
+    found = Path("tests/faults").glob("test_*.py")
+    return [str(path) for path in sorted(found, key=lambda path: (path.stem == "test_cluster", path.name))]
 
 
 def table(report: Path) -> Iterator[str]:
