@@ -20,26 +20,11 @@ from flashvsr_proto.v1 import stream_pb2 as pb
 from bench.chaos.engine import DEVICE_ERROR, EXCEPTION, OUT_OF_MEMORY
 from bench.chaos.films import HEIGHT, SCALE, WIDTH
 from tests.e2e.serving import LIMITS, MODEL, Caller, pictures
-from tests.faults.lab import ROOT, environment
+from tests.faults.lab import ROOT, VIEWER, environment
 
 OPTIONS: Final = [*LIMITS, ("grpc.use_local_subchannel_pool", 1), ("grpc.max_reconnect_backoff_ms", 500)]
 """A channel of its own, that does not wait for long between attempts: what is measured is the server."""
 ANSWER_S: Final = 20.0
-VIEWER: Final = """
-import sys, time, numpy as np
-from flashvsr_client import Client
-from flashvsr_client.config import Access
-frame = np.zeros((24, 32, 3), np.uint8)
-def endless():
-    while True:
-        time.sleep(0.01)
-        yield frame
-with Client(sys.argv[1], access=Access(direct=sys.argv[2] == "direct")) as client:
-    with client.open_session(32, 24, scale=2) as session:
-        for n, _ in enumerate(session.upscale(endless())):
-            if n == 30:
-                print("streaming", flush=True)
-"""
 
 
 class TurnedAwayError(Exception):

@@ -20,6 +20,22 @@ from flashvsr_proto.v1 import stream_pb2 as pb
 from tests.e2e.serving import COMMAND, Caller, output, pictures, wait_until
 
 ROOT = Path(__file__).parents[2]
+VIEWER = """
+import sys, time, numpy as np
+from flashvsr_client import Client
+from flashvsr_client.config import Access
+frame = np.zeros((24, 32, 3), np.uint8)
+def endless():
+    while True:
+        time.sleep(0.01)
+        yield frame
+with Client(sys.argv[1], access=Access(direct=sys.argv[2] == "direct")) as client:
+    with client.open_session(32, 24, scale=2) as session:
+        for n, _ in enumerate(session.upscale(endless())):
+            if n == 30:
+                print("streaming", flush=True)
+"""
+"""A program that streams without end: its arguments are the server's address, and direct or torchserve."""
 
 
 def environment(factory: str = "bench.waiting:load", fps: int = 600) -> dict[str, str]:

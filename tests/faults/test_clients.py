@@ -20,7 +20,7 @@ from flashvsr_proto.v1 import stream_pb2 as pb
 
 from tests.e2e.serving import LIMITS, MODEL, Caller, Server, output, pictures, serving, wait_until
 from tests.faults.conftest import Figure
-from tests.faults.lab import environment
+from tests.faults.lab import VIEWER, environment
 
 pytestmark = [pytest.mark.e2e, pytest.mark.faults]
 IDLE_S = 3.0
@@ -103,23 +103,6 @@ def test_slow_reader(server: Server, caller: Caller, figure: Figure, plane: str)
     answers[0].cancel()  # type: ignore[no-untyped-call]
     caller.one(session_id=slow, close=pb.Close())
     assert beside < alone + 10
-
-
-VIEWER = """
-import sys, time, numpy as np
-from flashvsr_client import Client
-from flashvsr_client.config import Access
-frame = np.zeros((24, 32, 3), np.uint8)
-def endless():
-    while True:
-        time.sleep(0.01)
-        yield frame
-with Client(sys.argv[1], access=Access(direct=sys.argv[2] == "direct")) as client:
-    with client.open_session(32, 24, scale=2) as session:
-        for n, _ in enumerate(session.upscale(endless())):
-            if n == 30:
-                print("streaming", flush=True)
-"""
 
 
 @pytest.mark.parametrize("plane", ["torchserve", "direct"])
